@@ -1,0 +1,441 @@
+//! Argument vectors: slices of one buffer, and the reader that generated parsers walk them with.
+//!
+//! Owns: [`Argv`] (what a command was given), [`ArgReader`] (one pass over it), [`Many`] (a repeated argument, never copied).
+//! Refuses to know: any particular command; the generated `args` module holds those.
+//! Start at [`Parse`]: generated structs, enums and the scalar types here all implement it.
+
+use crate::error::CommandError;
+use crate::resp::number::{parse_f64, parse_i64};
+
+/// Where one argument lies in its buffer, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Offset of the first byte.
+    pub start: u32,
+    /// Number of bytes.
+    pub len: u32,
+}
+
+/// The arguments of one command, without its name: views of a buffer, nothing owned.
+#[derive(Debug, Clone, Copy)]
+pub struct Argv<'a> {
+    bytes: &'a [u8],
+    spans: &'a [Span],
+}
+
+impl<'a> Argv<'a> {
+    /// Arguments at `spans` of `bytes`. Every span must lie inside `bytes`.
+    #[inline]
+    pub fn new(bytes: &'a [u8], spans: &'a [Span]) -> Self {
+        Self { bytes, spans }
+    }
+
+    /// Number of arguments.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// True when there is no argument.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// The `index`th argument, if there is one.
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<&'a [u8]> {
+        let span = self.spans.get(index)?;
+        Some(&self.bytes[span.start as usize..][..span.len as usize])
+    }
+
+    /// All arguments in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
+        let bytes = self.bytes;
+        self.spans.iter().map(move |span| &bytes[span.start as usize..][..span.len as usize])
+    }
+
+    /// The arguments from `start` up to but not including `end`.
+    #[inline]
+    pub fn range(&self, start: usize, end: usize) -> Argv<'a> {
+        Argv { bytes: self.bytes, spans: &self.spans[start..end] }
+    }
+}
+
+/// One pass over an [`Argv`], from the front.
+#[derive(Debug, Clone)]
+pub struct ArgReader<'a> {
+    argv: Argv<'a>,
+    at: usize,
+}
+
+impl<'a> ArgReader<'a> {
+    /// A reader at the first argument.
+    #[inline]
+    pub fn new(argv: Argv<'a>) -> Self {
+        Self { argv, at: 0 }
+    }
+
+    /// How many arguments are left.
+    #[inline]
+    pub fn remaining(&self) -> usize {
+        self.argv.len() - self.at
+    }
+
+    /// The next argument, without taking it.
+    #[inline]
+    pub fn peek(&self) -> Option<&'a [u8]> {
+        self.argv.get(self.at)
+    }
+
+    /// Takes the next argument; a missing one is a syntax error.
+    #[inline]
+    pub fn next_bytes(&mut self) -> Result<&'a [u8], CommandError> {
+        let bytes = self.argv.get(self.at).ok_or(CommandError::Syntax)?;
+        self.at += 1;
+        Ok(bytes)
+    }
+
+    /// Takes the next argument when it is `token` (upper case in the table, any case on the wire).
+    #[inline]
+    pub fn take_token(&mut self, token: &str) -> bool {
+        let matched = self.peek().is_some_and(|word| word.eq_ignore_ascii_case(token.as_bytes()));
+        self.at += usize::from(matched);
+        matched
+    }
+
+    /// Takes a decimal integer in the range of `i64`.
+    #[inline]
+    pub fn next_i64(&mut self) -> Result<i64, CommandError> {
+        parse_i64(self.next_bytes()?).ok_or(CommandError::NotAnInteger)
+    }
+
+    /// Takes a double; infinities are fine, NaN is not.
+    #[inline]
+    pub fn next_f64(&mut self) -> Result<f64, CommandError> {
+        parse_f64(self.next_bytes()?).ok_or(CommandError::NotAFloat)
+    }
+
+    /// Takes `count` arguments as they are.
+    pub fn take(&mut self, count: usize) -> Result<Argv<'a>, CommandError> {
+        if count > self.remaining() {
+            return Err(CommandError::Syntax);
+        }
+        let taken = self.argv.range(self.at, self.at + count);
+        self.at += count;
+        Ok(taken)
+    }
+
+    /// The position of the next argument.
+    #[inline]
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Moves to `position`, one that [`ArgReader::position`] gave.
+    #[inline]
+    pub fn seek(&mut self, position: usize) {
+        self.at = position;
+    }
+
+    /// The arguments between two positions.
+    #[inline]
+    pub fn between(&self, start: usize, end: usize) -> Argv<'a> {
+        self.argv.range(start, end)
+    }
+
+    /// Fails unless everything was taken.
+    #[inline]
+    pub fn finish(&self) -> Result<(), CommandError> {
+        if self.remaining() == 0 { Ok(()) } else { Err(CommandError::Syntax) }
+    }
+}
+
+/// What can be read from arguments and written back as arguments; the two are inverse.
+pub trait Parse<'a>: Sized {
+    /// Reads one value and stands after it.
+    fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError>;
+    /// Appends the words that [`Parse::parse`] would read.
+    fn encode(&self, out: &mut ArgvBuf);
+}
+
+impl<'a> Parse<'a> for &'a [u8] {
+    #[inline]
+    fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
+        reader.next_bytes()
+    }
+    fn encode(&self, out: &mut ArgvBuf) {
+        out.push(self);
+    }
+}
+
+impl<'a> Parse<'a> for i64 {
+    #[inline]
+    fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
+        reader.next_i64()
+    }
+    fn encode(&self, out: &mut ArgvBuf) {
+        out.push(itoa::Buffer::new().format(*self).as_bytes());
+    }
+}
+
+impl<'a> Parse<'a> for u64 {
+    fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
+        u64::try_from(reader.next_i64()?).map_err(|_| CommandError::NotPositive)
+    }
+    fn encode(&self, out: &mut ArgvBuf) {
+        out.push(itoa::Buffer::new().format(*self).as_bytes());
+    }
+}
+
+impl<'a> Parse<'a> for f64 {
+    #[inline]
+    fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
+        reader.next_f64()
+    }
+    fn encode(&self, out: &mut ArgvBuf) {
+        let mut text = Vec::with_capacity(24);
+        crate::resp::number::write_f64(&mut text, *self);
+        out.push(&text);
+    }
+}
+
+/// A SCAN-like cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor(pub u64);
+
+impl<'a> Parse<'a> for Cursor {
+    fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
+        let word = reader.next_bytes()?;
+        let digits = std::str::from_utf8(word).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        digits.and_then(|text| text.parse().ok()).map(Cursor).ok_or(CommandError::InvalidCursor)
+    }
+    fn encode(&self, out: &mut ArgvBuf) {
+        self.0.encode(out);
+    }
+}
+
+/// One end of a range of scores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScoreBound {
+    /// The score; may be infinite.
+    pub score: f64,
+    /// Written `(score`: the score itself is outside.
+    pub exclusive: bool,
+}
+
+impl<'a> Parse<'a> for ScoreBound {
+    fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
+        let word = reader.next_bytes()?;
+        let (exclusive, digits) = match word.strip_prefix(b"(") {
+            Some(rest) => (true, rest),
+            None => (false, word),
+        };
+        let score = parse_f64(digits).ok_or(CommandError::MinMaxNotAFloat)?;
+        Ok(Self { score, exclusive })
+    }
+    fn encode(&self, out: &mut ArgvBuf) {
+        let mut text = Vec::with_capacity(25);
+        if self.exclusive {
+            text.push(b'(');
+        }
+        crate::resp::number::write_f64(&mut text, self.score);
+        out.push(&text);
+    }
+}
+
+/// One end of a range of members in byte order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LexBound<'a> {
+    /// `-`: before every member.
+    Min,
+    /// `+`: after every member.
+    Max,
+    /// `[member`.
+    Included(&'a [u8]),
+    /// `(member`.
+    Excluded(&'a [u8]),
+}
+
+impl<'a> Parse<'a> for LexBound<'a> {
+    fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
+        match reader.next_bytes()? {
+            b"-" => Ok(Self::Min),
+            b"+" => Ok(Self::Max),
+            [b'[', member @ ..] => Ok(Self::Included(member)),
+            [b'(', member @ ..] => Ok(Self::Excluded(member)),
+            _ => Err(CommandError::MinMaxNotALexBound),
+        }
+    }
+    fn encode(&self, out: &mut ArgvBuf) {
+        match self {
+            Self::Min => out.push(b"-"),
+            Self::Max => out.push(b"+"),
+            Self::Included(member) => out.push_parts(&[b"[", member]),
+            Self::Excluded(member) => out.push_parts(&[b"(", member]),
+        }
+    }
+}
+
+/// A repeated argument: a view of the words it was sent as, or a slice that a caller gives.
+///
+/// What was sent has been validated as a whole before the view is handed out, so iterating cannot fail.
+#[derive(Debug, Clone, Copy)]
+pub enum Many<'a, T> {
+    /// Validated words; `count` values.
+    Sent {
+        /// The words.
+        argv: Argv<'a>,
+        /// How many values they hold.
+        count: usize,
+    },
+    /// Values that were never words (the typed client).
+    Given(&'a [T]),
+}
+
+impl<'a, T: Parse<'a> + Clone> Many<'a, T> {
+    /// Takes values until `reader` is empty, checking each.
+    pub fn parse_rest(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
+        Self::parse_while(reader, |reader| reader.remaining() > 0)
+    }
+
+    /// Takes values while `more` says so, checking each.
+    pub fn parse_while(
+        reader: &mut ArgReader<'a>,
+        more: impl Fn(&ArgReader<'a>) -> bool,
+    ) -> Result<Self, CommandError> {
+        let start = reader.position();
+        let mut count = 0;
+        while more(reader) {
+            T::parse(reader)?;
+            count += 1;
+        }
+        Ok(Self::Sent { argv: reader.between(start, reader.position()), count })
+    }
+
+    /// Takes exactly `count` values, checking each.
+    pub fn parse_count(reader: &mut ArgReader<'a>, count: usize) -> Result<Self, CommandError> {
+        let start = reader.position();
+        for _ in 0..count {
+            T::parse(reader)?;
+        }
+        Ok(Self::Sent { argv: reader.between(start, reader.position()), count })
+    }
+
+    /// How many values there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Sent { count, .. } => *count,
+            Self::Given(values) => values.len(),
+        }
+    }
+
+    /// True when there is none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The values in order.
+    #[inline]
+    pub fn iter(&self) -> ManyIter<'a, T> {
+        match *self {
+            Self::Sent { argv, count } => ManyIter::Sent { reader: ArgReader::new(argv), left: count },
+            Self::Given(values) => ManyIter::Given(values.iter()),
+        }
+    }
+
+    /// Appends every value's words.
+    pub fn encode(&self, out: &mut ArgvBuf) {
+        for value in self.iter() {
+            value.encode(out);
+        }
+    }
+}
+
+impl<'a, T: Parse<'a> + Clone> IntoIterator for Many<'a, T> {
+    type Item = T;
+    type IntoIter = ManyIter<'a, T>;
+    #[inline]
+    fn into_iter(self) -> ManyIter<'a, T> {
+        self.iter()
+    }
+}
+
+/// Iterator over a [`Many`].
+#[derive(Debug, Clone)]
+pub enum ManyIter<'a, T> {
+    /// Over words.
+    Sent {
+        /// Stands at the next value.
+        reader: ArgReader<'a>,
+        /// Values left.
+        left: usize,
+    },
+    /// Over given values.
+    Given(std::slice::Iter<'a, T>),
+}
+
+impl<'a, T: Parse<'a> + Clone> Iterator for ManyIter<'a, T> {
+    type Item = T;
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        match self {
+            Self::Sent { reader, left } => {
+                *left = left.checked_sub(1)?;
+                // The words were validated when the view was made; see `Many`.
+                Some(T::parse(reader).expect("validated arguments parse again"))
+            }
+            Self::Given(values) => values.next().cloned(),
+        }
+    }
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = match self {
+            Self::Sent { left, .. } => *left,
+            Self::Given(values) => values.len(),
+        };
+        (left, Some(left))
+    }
+}
+
+impl<'a, T: Parse<'a> + Clone> ExactSizeIterator for ManyIter<'a, T> {}
+
+/// An owned argument vector that is being written: one buffer and its spans.
+#[derive(Debug, Clone, Default)]
+pub struct ArgvBuf {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl ArgvBuf {
+    /// An empty vector.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Empties it, keeping its memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.spans.clear();
+    }
+
+    /// Appends one argument.
+    pub fn push(&mut self, word: &[u8]) {
+        self.push_parts(&[word]);
+    }
+
+    /// Appends one argument made of several parts.
+    pub fn push_parts(&mut self, parts: &[&[u8]]) {
+        let start = self.bytes.len();
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
+        self.spans.push(Span { start: start as u32, len: (self.bytes.len() - start) as u32 });
+    }
+
+    /// A view of what was written.
+    pub fn as_argv(&self) -> Argv<'_> {
+        Argv::new(&self.bytes, &self.spans)
+    }
+}

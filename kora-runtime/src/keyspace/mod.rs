@@ -1,0 +1,3 @@
+//! The keyspace of one shard.
+
+pub mod entry;

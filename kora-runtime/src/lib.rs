@@ -1,0 +1,11 @@
+//! The shard: a sans-IO, deterministic state machine that is fed messages, a clock value, a random seed and a storage handle.
+//!
+//! Owns: protocol codec, data types, keyspace, command handlers, router, transactions, sessions.
+//! Refuses to know: sockets, files, JSON, vectors, HTTP.
+
+pub mod argv;
+pub mod error;
+pub mod keyspace;
+pub mod reply;
+pub mod resp;
+pub mod types;

@@ -1,0 +1,3 @@
+//! The Redis protocol, without any socket.
+
+pub mod number;

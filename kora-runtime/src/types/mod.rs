@@ -1,0 +1,1 @@
+//! Data types: plain containers that know neither RESP nor clock nor log.
