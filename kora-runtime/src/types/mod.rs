@@ -1,1 +1,4 @@
 //! Data types: plain containers that know neither RESP nor clock nor log.
+
+pub mod chance;
+pub mod table;
