@@ -5,7 +5,9 @@
 
 pub mod argv;
 pub mod error;
+pub mod glob;
 pub mod keyspace;
+pub mod limits;
 pub mod reply;
 pub mod resp;
 pub mod types;
