@@ -4,6 +4,7 @@
 //! Refuses to know: sockets, files, JSON, vectors, HTTP.
 
 pub mod argv;
+pub mod config;
 pub mod error;
 pub mod glob;
 pub mod keyspace;

@@ -11,8 +11,8 @@
 
 use crate::argv::{Argv, Span};
 use crate::limits::{
-    BULK_BYTES_BEFORE_AUTH_MAX, BULK_BYTES_MAX, INLINE_BYTES_MAX, MULTIBULK_WORDS_BEFORE_AUTH_MAX, MULTIBULK_WORDS_MAX,
-    REQUEST_BYTES_MAX, SPANS_KEPT_MAX,
+    BULK_BYTES_UNAUTHENTICATED_MAX, BULK_BYTES_MAX, INLINE_BYTES_MAX, REQUEST_WORDS_UNAUTHENTICATED_MAX, REQUEST_WORDS_MAX,
+    QUERY_BUFFER_BYTES_MAX, SPANS_KEPT_MAX,
 };
 use crate::resp::inline::split_words;
 use crate::resp::number::parse_i64;
@@ -37,10 +37,10 @@ impl DecodeLimits {
     pub const fn new(authenticated: bool) -> Self {
         Self {
             authenticated,
-            multibulk_max: MULTIBULK_WORDS_MAX,
+            multibulk_max: REQUEST_WORDS_MAX,
             bulk_bytes_max: BULK_BYTES_MAX,
             inline_bytes_max: INLINE_BYTES_MAX,
-            request_bytes_max: REQUEST_BYTES_MAX,
+            request_bytes_max: QUERY_BUFFER_BYTES_MAX,
         }
     }
 }
@@ -198,7 +198,7 @@ impl Decoder {
             if count > limits.multibulk_max {
                 return Err(ProtocolError::InvalidMultibulkLength);
             }
-            if count > MULTIBULK_WORDS_BEFORE_AUTH_MAX && !limits.authenticated {
+            if count > REQUEST_WORDS_UNAUTHENTICATED_MAX && !limits.authenticated {
                 return Err(ProtocolError::UnauthenticatedMultibulkLength);
             }
             if count == 0 {
@@ -270,7 +270,7 @@ impl Decoder {
         if bulk_bytes > limits.bulk_bytes_max {
             return Err(ProtocolError::InvalidBulkLength);
         }
-        if bulk_bytes > BULK_BYTES_BEFORE_AUTH_MAX && !limits.authenticated {
+        if bulk_bytes > BULK_BYTES_UNAUTHENTICATED_MAX && !limits.authenticated {
             return Err(ProtocolError::UnauthenticatedBulkLength);
         }
         if bulk_bytes.saturating_add(next + 2) > request_bytes_max {
