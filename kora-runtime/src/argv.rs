@@ -181,7 +181,8 @@ impl<'a> Parse<'a> for i64 {
 
 impl<'a> Parse<'a> for u64 {
     fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
-        u64::try_from(reader.next_i64()?).map_err(|_| CommandError::NotPositive)
+        // Redis has one text for a count that is negative and for one that is no number at all.
+        parse_i64(reader.next_bytes()?).and_then(|number| u64::try_from(number).ok()).ok_or(CommandError::NotPositive)
     }
     fn encode(&self, out: &mut ArgvBuf) {
         out.push(itoa::Buffer::new().format(*self).as_bytes());
