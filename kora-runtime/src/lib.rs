@@ -4,8 +4,10 @@
 //! Refuses to know: sockets, files, JSON, vectors, HTTP.
 
 pub mod argv;
+pub mod client;
 pub mod error;
 pub mod keyspace;
 pub mod reply;
 pub mod resp;
+pub mod table;
 pub mod types;
