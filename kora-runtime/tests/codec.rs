@@ -4,6 +4,8 @@
 //! the codec works. Start at [`check`]. With `KORA_ORACLE` set, thousands of random cases are put to a redis-server as well;
 //! with `UPDATE_EXPECT=1` besides, the files are written anew from its answers.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot ask or read its files fails")]
+
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -22,6 +24,9 @@ use kora_runtime::resp::value::{array_elements, bulk_of, skip_value};
 
 type Words = Vec<Vec<u8>>;
 
+/// The bytes to send, how many replies come, and which of them is the answer.
+type Request = (Vec<u8>, usize, usize);
+
 /// One thing the codec does, and how to ask Redis about it.
 struct Topic {
     name: &'static str,
@@ -29,8 +34,7 @@ struct Topic {
     random_cases: usize,
     generate: fn(&mut Random) -> Words,
     ours: fn(&[Vec<u8>]) -> Vec<u8>,
-    /// The bytes to send, how many replies come, and which of them is the answer.
-    request: fn(&[Vec<u8>]) -> (Vec<u8>, usize, usize),
+    request: fn(&[Vec<u8>]) -> Request,
     /// Makes the answer independent of what else the server holds.
     normalise: fn(&[Vec<u8>], Vec<u8>) -> Vec<u8>,
 }
