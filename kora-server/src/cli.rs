@@ -74,6 +74,8 @@ fn command() -> Command {
         .override_usage("kora-server [--config FILE] [--PARAMETER VALUE]... [--set PARAMETER=VALUE]...")
         .after_help(after_help())
         .args_override_self(false)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
         .next_help_heading("General")
         .arg(
             Arg::new(CONFIG)
@@ -95,6 +97,14 @@ fn command() -> Command {
                 .long(LIST_PARAMETERS)
                 .action(ArgAction::SetTrue)
                 .help("List every parameter with its default, and exit"),
+        )
+        .arg(Arg::new("help").long("help").short('h').action(ArgAction::Help).help("Print this, and exit"))
+        .arg(
+            Arg::new("version")
+                .long("version")
+                .short('V')
+                .action(ArgAction::Version)
+                .help("Print the version, and exit"),
         );
     for (heading, names) in SHOWN {
         command = command.next_help_heading(*heading);
@@ -105,6 +115,7 @@ fn command() -> Command {
     command = command.arg(
         Arg::new(LOG_FORMAT)
             .long(LOG_FORMAT)
+            .value_name("WORD")
             .value_parser(PossibleValuesParser::new(LogFormat::NAMES))
             .ignore_case(true)
             .help("How a line of the log looks; it goes to standard error [default: text]"),
@@ -134,8 +145,8 @@ fn flag(parameter: &'static Parameter) -> Arg {
             .ignore_case(true),
         Kind::OneOf(words) => flag.value_name("WORD").value_parser(PossibleValuesParser::new(words)).ignore_case(true),
         Kind::Secret => flag.value_name("PASSWORD"),
-        // `-::1` is an address, so that only flags with two dashes end the list.
-        Kind::Words(_) => flag.value_name("ADDRESS").num_args(1..).allow_hyphen_values(true),
+        // An optional address needs `--bind=-::1` or `--bind '* -::*'`, so that a flag after the list is seen as one.
+        Kind::Words(_) => flag.value_name("ADDRESS").num_args(1..),
         Kind::Text if matches!(parameter.name, "dir" | "unixsocket") => flag.value_name("PATH"),
         Kind::Text | Kind::OutputLimits => flag.value_name("TEXT"),
     }
@@ -152,9 +163,9 @@ fn describe(parameter: &Parameter) -> String {
 
 /// What stands below the flags: the other sources, and the exit codes.
 fn after_help() -> String {
-    let mut text = "Sources, the first one wins: a flag; a variable (KORA_PORT for --port, KORA_LOG_FORMAT for --log-format);\n\
-        the file given by --config or KORA_CONFIG (port = 6379); the default. Prefer a variable or the file for passwords:\n\
-        other users of the machine can read flags.\n\n\
+    let mut text = "The first of these sources wins: a flag; a variable (KORA_PORT for --port, KORA_LOG_FORMAT for --log-format); \
+        the file that --config or KORA_CONFIG names (port = 6379); the default. Other users of the machine can read flags: \
+        give passwords by a variable or the file.\n\n\
         Exit codes:\n"
         .to_owned();
     for (exit, meaning) in Exit::ALL {
@@ -230,7 +241,8 @@ mod tests {
         check(&[], &[]);
         check(&["--port", "7000"], &["port=7000"]);
         check(&["--port=7000", "--workers", "2"], &["port=7000", "shards=2"]);
-        check(&["--bind", "127.0.0.1", "-::1", "--port", "1"], &["port=1", "bind=127.0.0.1 -::1"]);
+        check(&["--bind", "127.0.0.1", "::1", "--port", "1"], &["port=1", "bind=127.0.0.1 ::1"]);
+        check(&["--bind=-::1"], &["bind=-::1"]);
         check(&["--bind", "* -::*"], &["bind=* -::*"]);
         check(&["--list-max-listpack-size", "-2"], &["list-max-listpack-size=-2"]);
         check(&["--save", "", "--appendonly", "no"], &["save=", "appendonly=no"]);

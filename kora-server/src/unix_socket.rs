@@ -52,7 +52,8 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
 /// has the permissions that it should have and listens.
 pub(crate) fn bind(path: &Path, mode: u32, backlog: u32) -> Result<(UnixListener, SocketFile), ListenError> {
     let failed = |doing| move |source| ListenError::Socket { path: path.to_owned(), doing, source };
-    remove_stale(path)?;
+    let address = SockAddr::unix(path).map_err(|_| too_long(path, path))?;
+    remove_stale(path, &address)?;
     let directory = PrivateDirectory::beside(path).map_err(failed("creating it"))?;
     let private_path = directory.0.join(PRIVATE_NAME);
     let address = SockAddr::unix(&private_path).map_err(|_| too_long(path, &private_path))?;
@@ -69,7 +70,7 @@ pub(crate) fn bind(path: &Path, mode: u32, backlog: u32) -> Result<(UnixListener
 }
 
 /// Removes a socket that nobody listens on; refuses what is in use or no socket.
-fn remove_stale(path: &Path) -> Result<(), ListenError> {
+fn remove_stale(path: &Path, address: &SockAddr) -> Result<(), ListenError> {
     let failed = |doing| move |source| ListenError::Socket { path: path.to_owned(), doing, source };
     match fs::symlink_metadata(path) {
         Ok(metadata) if !metadata.file_type().is_socket() => return Err(ListenError::NotASocket(path.to_owned())),
@@ -77,11 +78,10 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed("looking at it")(error)),
     }
-    let address = SockAddr::unix(path).map_err(|_| too_long(path, path))?;
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed("trying whether it is in use"))?;
     // A server whose queue is full would keep us waiting otherwise; not having to wait is proof enough of its life.
     probe.set_nonblocking(true).map_err(failed("trying whether it is in use"))?;
-    match probe.connect(&address) {
+    match probe.connect(address) {
         Ok(()) => Err(ListenError::SocketTaken(path.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(ListenError::SocketTaken(path.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
