@@ -6,6 +6,7 @@
 pub mod argv;
 pub mod config;
 pub mod error;
+pub mod glob;
 pub mod keyspace;
 pub mod limits;
 pub mod reply;

@@ -13,8 +13,8 @@ pub const GIB: usize = 1024 * MIB;
 
 // ----- Shape of the process ------------------------------------------------------------------------------------------
 
-/// Shards of one process. A shard's number travels in a byte of frames and manifests may hold any `u32`.
-pub const SHARDS_MAX: usize = 256;
+/// Shards of one process. A SCAN cursor names a shard in ten bits.
+pub const SHARDS_MAX: usize = 1024;
 /// Databases that SELECT knows. Fixed: every shard keeps a table for each.
 pub const DATABASES: usize = 16;
 /// Words of the `bind` parameter.
@@ -36,12 +36,16 @@ pub const BULK_BYTES_UNAUTHENTICATED_MAX: usize = 16 * KIB;
 pub const REQUEST_WORDS_MAX: usize = 1024 * 1024;
 /// Words of one command before the connection has authenticated.
 pub const REQUEST_WORDS_UNAUTHENTICATED_MAX: usize = 10;
+/// Words whose spans a decoder keeps room for between requests.
+pub const SPANS_KEPT_MAX: usize = 1024;
 /// Bytes of one inline command, its line end included; also of a `*…` or `$…` length line.
 pub const INLINE_BYTES_MAX: usize = 64 * KIB;
 /// The least that `client-query-buffer-limit` and `proto-max-bulk-len` may be set to.
 pub const REQUEST_BYTES_FLOOR: usize = MIB;
-/// Bytes that a connection keeps allocated for requests while it is idle.
-pub const QUERY_BUFFER_IDLE_BYTES_MAX: usize = 16 * KIB;
+/// Bytes that a connection keeps allocated for requests, and for replies, while it is idle.
+pub const IDLE_BUFFER_BYTES_MAX: usize = 64 * KIB;
+/// Bytes of room that one read from a connection is given.
+pub const READ_BYTES: usize = 16 * KIB;
 
 // ----- Replies: enforced by the reply buffer and by the writing side of a connection ---------------------------------------
 
@@ -58,23 +62,31 @@ pub const OUTPUT_UNAUTHENTICATED_BYTES_MAX: usize = 64 * KIB;
 
 /// Bytes of frames that one batch to a peer shard gathers before it is sent; a longer frame travels in a batch of its own.
 pub const BATCH_BYTES_MAX: usize = MIB;
-/// Bytes of batches that wait in the mailbox from one shard to another; when it is full the sender keeps its frames and
-/// stops reading from the connections that fill it. An empty mailbox takes one batch of any length.
-pub const MAILBOX_BYTES_MAX: usize = 16 * MIB;
 /// Commands of one connection that have been sent to other shards and not been answered.
 pub const PIPELINE_PENDING_MAX: usize = 4096;
-/// Bytes of recycled buffers that a shard keeps for each peer.
-pub const RECYCLED_BUFFER_BYTES_MAX: usize = 4 * MIB;
+/// Bytes of those commands: with more outstanding, the connection's next command waits.
+pub const FORWARDED_BYTES_MAX: usize = MIB;
+/// A buffer of an envelope larger than this is not kept for the next.
+pub const SPARE_BUFFER_BYTES_MAX: usize = 256 * KIB;
+/// Buffers of envelopes that a shard keeps for the next.
+pub const SPARE_BUFFERS_MAX: usize = 64;
 
 // ----- Slices: no step of background work may take longer -------------------------------------------------------------------
 
-/// Commands of one connection that run before the other connections of its shard get their turn.
-pub const TICK_COMMANDS_PER_CONNECTION_MAX: usize = 1024;
-/// Keys that one slice of a sweep (expiry, KEYS, background deletion) looks at.
-pub const SWEEP_KEYS_PER_SLICE_MAX: usize = 512;
+/// Elements of a large value, or keys of a flushed database, that are dropped in one slice; smaller values are dropped at once.
+pub const DROP_SLICE_ELEMENTS: usize = 512;
+/// Keys with an expiry that one slice of the sweep looks at.
+pub const EXPIRE_SLICE_KEYS: usize = 512;
+/// Segments of the keyspace that one slice of the sweep walks through.
+pub const EXPIRE_SLICE_SEGMENTS: usize = 1024;
+
+// ----- Bookkeeping -----------------------------------------------------------------------------------------------------------
+
+/// Code words of errors that are counted one by one.
+pub const ERROR_WORDS_MAX: usize = 128;
 
 const _: () = {
-    assert!(SHARDS_MAX >= 1 && SHARDS_MAX <= 1 << 8);
+    assert!(SHARDS_MAX >= 1 && SHARDS_MAX <= 1 << 10);
     assert!(DATABASES >= 1 && DATABASES <= 1 << 8);
 
     // An argument and the rest of its request fit the buffer that holds them.
@@ -84,7 +96,7 @@ const _: () = {
     assert!(QUERY_BUFFER_BYTES_MAX <= QUERY_BUFFER_BYTES_CEILING);
     assert!(QUERY_BUFFER_BYTES_CEILING <= u32::MAX as usize);
     assert!(REQUEST_BYTES_FLOOR > INLINE_BYTES_MAX);
-    assert!(QUERY_BUFFER_IDLE_BYTES_MAX < REQUEST_BYTES_FLOOR);
+    assert!(IDLE_BUFFER_BYTES_MAX < REQUEST_BYTES_FLOOR);
 
     // Nobody gets more before authenticating than after.
     assert!(BULK_BYTES_UNAUTHENTICATED_MAX < REQUEST_BYTES_FLOOR);
@@ -97,6 +109,6 @@ const _: () = {
     assert!(BULK_BYTES_MAX < REPLY_BYTES_MAX);
     assert!(OUTPUT_PAUSE_BYTES + REPLY_BYTES_MAX <= OUTPUT_BYTES_MAX);
 
-    assert!(BATCH_BYTES_MAX <= MAILBOX_BYTES_MAX);
-    assert!(TICK_COMMANDS_PER_CONNECTION_MAX <= PIPELINE_PENDING_MAX);
+    assert!(READ_BYTES <= IDLE_BUFFER_BYTES_MAX);
+    assert!(SPARE_BUFFER_BYTES_MAX <= BATCH_BYTES_MAX);
 };
