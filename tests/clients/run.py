@@ -23,7 +23,7 @@ from harness import ORACLE, TARGET, Checks, Remote, Server
 HERE = os.path.dirname(os.path.abspath(__file__))
 CACHE = os.path.join(TARGET, "clients")
 REDIS_PY = "redis==8.*"
-IOREDIS = "ioredis@6"
+IOREDIS, IOREDIS_NODE_MIN, IOREDIS_OLDER = "ioredis@6", 20, "ioredis@5"
 
 
 def python_client():
@@ -41,13 +41,15 @@ def python_client():
 
 def node_client():
     """The folder of packages that has ioredis."""
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    package = IOREDIS if int(version.strip("v\n").split(".")[0]) >= IOREDIS_NODE_MIN else IOREDIS_OLDER
     home = os.path.join(CACHE, "node")
     packages = os.path.join(home, "node_modules")
-    marker = os.path.join(packages, ".installed-" + IOREDIS.replace("@", "-"))
+    marker = os.path.join(packages, ".installed-" + package.replace("@", "-"))
     if not os.path.exists(marker):
         shutil.rmtree(home, ignore_errors=True)
         os.makedirs(home)
-        fetch(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", home, IOREDIS])
+        fetch(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", home, package])
         open(marker, "w", encoding="ascii").close()
     return packages
 

@@ -10,10 +10,11 @@ import os
 import pty
 import re
 import select
+import shlex
 import subprocess
 import time
 
-from harness import ServerError, Wire, encode, info, run_tool, same, wait_until
+from harness import ROOT, ServerError, Wire, encode, info, run_tool, same, wait_until
 
 BENCHMARK_TESTS = [
     "PING_INLINE", "PING_MBULK", "SET", "GET", "INCR", "LPUSH", "RPUSH", "LPOP", "RPOP", "SADD", "HSET", "SPOP", "ZADD",
@@ -119,6 +120,13 @@ def redis_cli(checks, server):
         assert "EXAT" in out and "PERSIST" in out, out
         assert "ZADD" in cli(stdin=b"help @sorted-set\n"), "help of a group"
 
+    def readme():
+        session = readme_session()
+        assert len(session) > 10, f"README.md shows {len(session)} commands"
+        for command, wanted in session:
+            same(cli("--no-raw", *shlex.split(command)).strip(), wanted, command)
+
+    checks.run("the session that the README shows", readme)
     checks.run("one-shot commands", one_shot)
     checks.run("commands from standard input", from_stdin)
     checks.run("aggregates, --json, --csv, RESP3", aggregates)
@@ -133,6 +141,15 @@ def redis_cli(checks, server):
     checks.run("--latency ends with figures", latency)
     checks.run("interactive help comes from COMMAND DOCS", help_from_the_server)
     cli("FLUSHALL")
+
+
+def readme_session():
+    """The commands of README.md with what redis-cli prints for each."""
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        blocks = re.findall(r"^```text\n(.*?)^```", file.read(), re.MULTILINE | re.DOTALL)
+    prompt = "127.0.0.1:6379> "
+    parts = [part for block in blocks for part in block.split(prompt)[1:]]
+    return [tuple(text.strip() for text in part.split("\n", 1)) for part in parts]
 
 
 def terminal_lines(argv, count, seconds=10):
