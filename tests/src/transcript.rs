@@ -201,17 +201,23 @@ pub fn files() -> std::io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+#[derive(Debug, Default, PartialEq)]
+struct About {
+    leniency: Leniency,
+    differs: Option<String>,
+}
+
 #[derive(Default)]
 struct Parser<'a> {
     name: &'a str,
     protocol: Option<Protocol>,
     steps: Vec<Step>,
-    leniency: Leniency,
-    differs: Option<String>,
+    /// What was said about the next reply.
+    about: About,
     silent: bool,
     audience: Option<Audience>,
-    /// The line of a command that has no reply yet.
-    unanswered: Option<usize>,
+    /// The line of a command that has no reply yet, and what was said about it.
+    unanswered: Option<(usize, About)>,
     /// The audience of the last command, which its replies share.
     of_command: Option<Audience>,
 }
@@ -242,7 +248,9 @@ impl Parser<'_> {
         let audience = self.audience.take().unwrap_or(Audience::All);
         self.of_command = Some(audience);
         self.push(action, at);
-        self.unanswered = (!std::mem::take(&mut self.silent)).then_some(at);
+        if !std::mem::take(&mut self.silent) {
+            self.unanswered = Some((at, std::mem::take(&mut self.about)));
+        }
         Ok(())
     }
 
@@ -257,21 +265,29 @@ impl Parser<'_> {
         written.extend(&lines[1..]);
         let expected = Expected::parse(&written)?;
         let range = at..at + lines.len();
-        self.unanswered = None;
+        if let Some((_, about)) = self.unanswered.take() {
+            let Leniency { any, globs, unordered } = about.leniency;
+            self.about.leniency.any |= any;
+            self.about.leniency.globs |= globs;
+            self.about.leniency.unordered |= unordered;
+            self.about.differs = about.differs.or(self.about.differs.take());
+        }
         if let Some(Step { action: Action::Expect(last), .. }) = self.steps.last_mut()
             && only == Some(Protocol::Resp3)
             && last.lines.end == at
             && last.resp3.is_none()
+            && self.about == About::default()
         {
             last.resp3 = Some(expected);
             last.lines.end = range.end;
             return Ok(());
         }
+        let About { leniency, differs } = std::mem::take(&mut self.about);
         let expect = Expect {
             resp2: (only != Some(Protocol::Resp3)).then(|| expected.clone()),
             resp3: (only != Some(Protocol::Resp2)).then_some(expected),
-            leniency: std::mem::take(&mut self.leniency),
-            differs: self.differs.take(),
+            leniency,
+            differs,
             lines: range,
         };
         self.push(Action::Expect(expect), at);
@@ -280,12 +296,12 @@ impl Parser<'_> {
 
     fn directive(&mut self, word: &str, rest: &str, at: usize) -> Result<(), String> {
         match (word, rest) {
-            ("any", "") => self.leniency.any = true,
-            ("match", "") => self.leniency.globs = true,
-            ("unordered", "") => self.leniency.unordered = true,
+            ("any", "") => self.about.leniency.any = true,
+            ("match", "") => self.about.leniency.globs = true,
+            ("unordered", "") => self.about.leniency.unordered = true,
             ("silent", "") => self.silent = true,
             ("differs", "") => return Err("`@ differs` needs a reason".into()),
-            ("differs", reason) => self.differs = Some(reason.to_owned()),
+            ("differs", reason) => self.about.differs = Some(reason.to_owned()),
             ("kora-only", "") => self.audience = Some(Audience::Kora),
             ("oracle-only", "") => self.audience = Some(Audience::Oracle),
             ("closed", "") => {
@@ -319,20 +335,14 @@ impl Parser<'_> {
 
     fn finish(&mut self) -> Result<(), String> {
         self.fill_in();
-        let idle = self.leniency == Leniency::default() && self.differs.is_none() && !self.silent && self.audience.is_none();
+        let idle = self.about == About::default() && !self.silent && self.audience.is_none();
         if idle { Ok(()) } else { Err(format!("{} ends with a directive that is about nothing", self.name)) }
     }
 
     /// Puts an empty reply behind a command that got none.
     fn fill_in(&mut self) {
-        if let Some(at) = self.unanswered.take() {
-            let expect = Expect {
-                resp2: None,
-                resp3: None,
-                leniency: std::mem::take(&mut self.leniency),
-                differs: self.differs.take(),
-                lines: at + 1..at + 1,
-            };
+        if let Some((at, About { leniency, differs })) = self.unanswered.take() {
+            let expect = Expect { resp2: None, resp3: None, leniency, differs, lines: at + 1..at + 1 };
             self.push(Action::Expect(expect), at);
         }
     }
@@ -391,6 +401,9 @@ mod tests {
         let error = Transcript::parse("t", text).expect_err("no reply");
         assert_eq!((error.line, error.to_string().starts_with("t:1: a command without a reply")), (1, true));
         let drafts = Transcript::parse_draft("t", text).expect("a draft").steps;
+        let text = "> A\n@ any\n> B\n< nil\n";
+        let Action::Expect(a) = &Transcript::parse_draft("t", text).expect("a draft").steps[1].action else { panic!() };
+        assert!(!a.leniency.any, "what is said about the next command is not about this one");
         assert!(matches!(&drafts[1].action, Action::Expect(expect) if expect.is_draft() && expect.lines == (1..1)));
     }
 
