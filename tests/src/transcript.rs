@@ -15,6 +15,9 @@
 //! @ match                  in the next reply `*` stands for any bytes of a text or number
 //! @ unordered              the elements and pairs of the next reply come in any order (those of a set always do)
 //! @ differs REASON         the next reply is Kora's; redis-server gives another
+//! @ keep NAME              the text of the next reply stands for %NAME% in later commands
+//! @ scan                   the next command is SCAN or a relative: called until its cursor is 0; the reply that is compared has the
+//!                          elements of all calls, each once, in byte order
 //! @ silent                 the next command has no reply, or its reply comes later
 //! @ kora-only              the next command and its replies are not for redis-server
 //! @ oracle-only            the next command and its replies are for redis-server alone
@@ -71,6 +74,8 @@ pub enum Audience {
 pub enum Action {
     /// Sends a command.
     Send(Vec<Vec<u8>>),
+    /// Sends a command of the SCAN family, and again until its cursor is 0.
+    Scan(Vec<Vec<u8>>),
     /// Sends bytes.
     Raw(Vec<u8>),
     /// Reads one reply.
@@ -94,6 +99,8 @@ pub struct Expect {
     pub leniency: Leniency,
     /// Why redis-server replies otherwise.
     pub differs: Option<String>,
+    /// The name under which its text is kept.
+    pub keep: Option<String>,
     /// The lines it takes, counted from 0; none for a reply that is still to be filled in.
     pub lines: Range<usize>,
 }
@@ -205,6 +212,7 @@ pub fn files() -> std::io::Result<Vec<PathBuf>> {
 struct About {
     leniency: Leniency,
     differs: Option<String>,
+    keep: Option<String>,
 }
 
 #[derive(Default)]
@@ -215,6 +223,7 @@ struct Parser<'a> {
     /// What was said about the next reply.
     about: About,
     silent: bool,
+    scan: bool,
     audience: Option<Audience>,
     /// The line of a command that has no reply yet, and what was said about it.
     unanswered: Option<(usize, About)>,
@@ -232,7 +241,8 @@ impl Parser<'_> {
                 if argv.is_empty() {
                     return Err("a command without words".into());
                 }
-                self.command(Action::Send(argv), at)
+                let scan = std::mem::take(&mut self.scan);
+                self.command(if scan { Action::Scan(argv) } else { Action::Send(argv) }, at)
             }
             '<' => self.reply(lines, at),
             '@' => {
@@ -271,6 +281,7 @@ impl Parser<'_> {
             self.about.leniency.globs |= globs;
             self.about.leniency.unordered |= unordered;
             self.about.differs = about.differs.or(self.about.differs.take());
+            self.about.keep = about.keep.or(self.about.keep.take());
         }
         if let Some(Step { action: Action::Expect(last), .. }) = self.steps.last_mut()
             && only == Some(Protocol::Resp3)
@@ -282,12 +293,13 @@ impl Parser<'_> {
             last.lines.end = range.end;
             return Ok(());
         }
-        let About { leniency, differs } = std::mem::take(&mut self.about);
+        let About { leniency, differs, keep } = std::mem::take(&mut self.about);
         let expect = Expect {
             resp2: (only != Some(Protocol::Resp3)).then(|| expected.clone()),
             resp3: (only != Some(Protocol::Resp2)).then_some(expected),
             leniency,
             differs,
+            keep,
             lines: range,
         };
         self.push(Action::Expect(expect), at);
@@ -299,6 +311,8 @@ impl Parser<'_> {
             ("any", "") => self.about.leniency.any = true,
             ("match", "") => self.about.leniency.globs = true,
             ("unordered", "") => self.about.leniency.unordered = true,
+            ("scan", "") => self.scan = true,
+            ("keep", name) if !name.is_empty() => self.about.keep = Some(name.to_owned()),
             ("silent", "") => self.silent = true,
             ("differs", "") => return Err("`@ differs` needs a reason".into()),
             ("differs", reason) => self.about.differs = Some(reason.to_owned()),
@@ -335,14 +349,14 @@ impl Parser<'_> {
 
     fn finish(&mut self) -> Result<(), String> {
         self.fill_in();
-        let idle = self.about == About::default() && !self.silent && self.audience.is_none();
+        let idle = self.about == About::default() && !self.silent && !self.scan && self.audience.is_none();
         if idle { Ok(()) } else { Err(format!("{} ends with a directive that is about nothing", self.name)) }
     }
 
     /// Puts an empty reply behind a command that got none.
     fn fill_in(&mut self) {
-        if let Some((at, About { leniency, differs })) = self.unanswered.take() {
-            let expect = Expect { resp2: None, resp3: None, leniency, differs, lines: at + 1..at + 1 };
+        if let Some((at, About { leniency, differs, keep })) = self.unanswered.take() {
+            let expect = Expect { resp2: None, resp3: None, leniency, differs, keep, lines: at + 1..at + 1 };
             self.push(Action::Expect(expect), at);
         }
     }
