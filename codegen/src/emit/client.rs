@@ -57,7 +57,7 @@ fn methods(table: &Table, row: &Row, waiting: bool) -> TokenStream {
     } else {
         quote!(Result<#value, Self::Error>)
     };
-    let doc = format!("{} `{}`. `{}:{}`.", row.summary.value, crate::syntax::row(row), table.file, row.line());
+    let doc = format!(" {} `{}`. `{}:{}`.", row.summary.value, crate::syntax::row(row), table.file, row.line());
     if row.args.is_empty() {
         let words = if waiting { quote!(ArgvBuf::new()) } else { quote!(|_| {}) };
         return quote! {
@@ -103,7 +103,7 @@ fn methods(table: &Table, row: &Row, waiting: bool) -> TokenStream {
         return plain;
     }
     let with = names::ident(&format!("{}_with", names::snake(&row.name)));
-    let with_doc = format!("{} With its options. `{}:{}`.", row.summary.value, table.file, row.line());
+    let with_doc = format!(" {} With its options. `{}:{}`.", row.summary.value, table.file, row.line());
     let ty = super::traits::args_type(row, &quote!('_)).unwrap_or_default();
     let call_with = call(quote!(args));
     quote! {

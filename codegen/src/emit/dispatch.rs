@@ -105,10 +105,10 @@ fn write_returned(reply: &ReplyType, call: &TokenStream) -> TokenStream {
     let write = match reply.kind {
         ReplyKind::Ok => quote!(reply.ok()),
         ReplyKind::Integer => quote!(reply.integer(value)),
-        ReplyKind::Simple => quote!(reply.simple(value)),
+        ReplyKind::Simple => quote!(reply.simple(value.0)),
         ReplyKind::Double => quote!(reply.double(value)),
         ReplyKind::Bool => quote!(reply.boolean(value)),
-        ReplyKind::Verbatim => quote!(reply.put_verbatim(&value)),
+        ReplyKind::Verbatim => quote!(reply.verbatim(&value.0)),
         _ => quote!(reply.put_bulk(&value)),
     };
     if !reply.nullable {
@@ -155,7 +155,7 @@ fn key_visitor(table: &Table, row: &Row) -> TokenStream {
     let context = Context::of_row(table, row, &names::camel(&row.name)).visiting();
     let body = parse::sequence(&row.args, &context);
     let check = args::arity_check(row);
-    let doc = format!("The keys of {}, found by its parser. `{}:{}`.", row.name.value, table.file, row.line());
+    let doc = format!(" The keys of {}, found by its parser. `{}:{}`.", row.name.value, table.file, row.line());
     quote! {
         #[doc = #doc]
         #[allow(unused, clippy::all)]

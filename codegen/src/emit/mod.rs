@@ -15,6 +15,7 @@ pub mod dispatch;
 pub mod ids;
 pub mod info;
 pub mod parse;
+pub mod texts;
 pub mod traits;
 
 /// All that the options ask for, formatted.
