@@ -83,7 +83,8 @@ pub fn is_required(arg: &Arg) -> bool {
     !arg.optional && !arg.is_flag()
 }
 
-fn row_items(table: &Table, row: &Row) -> TokenStream {
+/// The struct of a row, with what is inside it.
+pub fn row_items(table: &Table, row: &Row) -> TokenStream {
     let name = names::camel(&row.name);
     let context = Context::of_row(table, row, &name);
     let doc = format!(" Arguments of {}. `{}:{}`.", row.name.value, table.file, row.line());

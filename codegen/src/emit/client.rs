@@ -17,6 +17,7 @@ pub fn traits(table: &Table) -> TokenStream {
     let waiting = rows.iter().map(|row| methods(table, row, true));
     quote! {
         /// A typed client: every command that is not about a connection as a method.
+        #[allow(clippy::type_complexity)]
         pub trait Client {
             /// Why a call failed.
             type Error;
@@ -32,6 +33,7 @@ pub fn traits(table: &Table) -> TokenStream {
         }
 
         /// As [`Client`], without waiting in place.
+        #[allow(clippy::type_complexity)]
         pub trait AsyncClient {
             /// Why a call failed.
             type Error;
@@ -48,7 +50,8 @@ pub fn traits(table: &Table) -> TokenStream {
     }
 }
 
-fn methods(table: &Table, row: &Row, waiting: bool) -> TokenStream {
+/// The methods of a row.
+pub fn methods(table: &Table, row: &Row, waiting: bool) -> TokenStream {
     let id = names::row_type(row);
     let method = names::row_method(row);
     let value = owned_type(row);

@@ -34,7 +34,8 @@ pub fn access(access: Access) -> TokenStream {
     quote!(Access::#variant)
 }
 
-fn command_info(row: &Row) -> TokenStream {
+/// The entry of one row.
+pub fn command_info(row: &Row) -> TokenStream {
     let id = names::row_type(row);
     let (name, upper) = (row.lower(), &row.name.value);
     let container = match row.words() {
@@ -144,7 +145,7 @@ fn flags(row: &Row, groups: &[KeyGroup]) -> TokenStream {
 }
 
 /// Redis's categories in the order in which it lists them.
-const CATEGORIES: &[&str] = &[
+pub const CATEGORIES: &[&str] = &[
     "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo", "stream",
     "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
 ];
@@ -160,7 +161,8 @@ fn group_category(group: &str) -> Option<&str> {
     })
 }
 
-fn acl_categories(row: &Row) -> Vec<String> {
+/// The categories that follow from group, access and flags.
+pub fn derived_categories(row: &Row) -> Vec<String> {
     let mut names: Vec<String> = group_category(&row.group).map(str::to_owned).into_iter().collect();
     let fast = row.has(Flag::Fast);
     names.push(if fast { "fast" } else { "slow" }.to_owned());
@@ -178,6 +180,12 @@ fn acl_categories(row: &Row) -> Vec<String> {
     if row.has(Flag::Pubsub) {
         names.push("pubsub".to_owned());
     }
+    names
+}
+
+/// All categories, each with its `@`, in Redis's order.
+pub fn acl_categories(row: &Row) -> Vec<String> {
+    let mut names = derived_categories(row);
     for word in &row.acl {
         let word = word.value.as_str();
         match word.strip_prefix('-') {
