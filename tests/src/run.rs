@@ -195,7 +195,11 @@ impl Run<'_> {
                 let received = self.target.receive(number)?;
                 self.clients.remove(&self.current);
                 if let Received::Value(value) = received {
-                    self.mismatch(step.line, vec!["(the end of the connection)".into()], Expected::from(&value).lines());
+                    self.mismatch(
+                        step.line,
+                        vec!["(the end of the connection)".into()],
+                        Expected::from(&value).lines(),
+                    );
                 }
                 Ok(())
             }
@@ -353,7 +357,8 @@ mod tests {
 
     #[test]
     fn steps_reach_the_connection_they_are_for() {
-        let text = "> A b\n< +OK\n@ client x\n@ raw \"zz\"\n< :1\n@ advance 5ms\n@ client main\n> C\n@ closed\n> D\n< nil\n";
+        let text =
+            "> A b\n< +OK\n@ client x\n@ raw \"zz\"\n< :1\n@ advance 5ms\n@ client main\n> C\n@ closed\n> D\n< nil\n";
         let (wrong, log) = mismatches(text, Protocol::Resp2, &["+OK\r\n", ":1\r\n", "", "$-1\r\n"]);
         assert_eq!(wrong, []);
         let steps = ["reset", "1 speaks 2", "1 A b", "2 speaks 2", "2 raw 2", "5 ms", "1 C", "3 speaks 2", "3 D"];
@@ -382,7 +387,8 @@ mod tests {
 
     #[test]
     fn hello_changes_what_is_expected_of_its_connection() {
-        let text = "> HELLO 3\n<2 *0\n<3 %0\n> Z\n< ,1\n> HELLO 9\n< -NOPROTO no\n> Z\n< ,1\n> RESET\n< +RESET\n> Z\n< ,1\n";
+        let text =
+            "> HELLO 3\n<2 *0\n<3 %0\n> Z\n< ,1\n> HELLO 9\n< -NOPROTO no\n> Z\n< ,1\n> RESET\n< +RESET\n> Z\n< ,1\n";
         let replies = ["%0\r\n", ",1\r\n", "-NOPROTO no\r\n", ",1\r\n", "+RESET\r\n", "$1\r\n1\r\n"];
         for protocol in Protocol::ALL {
             assert_eq!(mismatches(text, protocol, &replies).0, []);

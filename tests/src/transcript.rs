@@ -136,7 +136,8 @@ impl Transcript {
     /// Reads a transcript in which every command has its replies.
     pub fn parse(name: &str, text: &str) -> Result<Self, ParseError> {
         let transcript = Self::parse_draft(name, text)?;
-        let draft = transcript.steps.iter().find(|step| matches!(&step.action, Action::Expect(expect) if expect.is_draft()));
+        let draft =
+            transcript.steps.iter().find(|step| matches!(&step.action, Action::Expect(expect) if expect.is_draft()));
         match draft {
             Some(step) => Err(ParseError {
                 name: name.to_owned(),
@@ -157,7 +158,11 @@ impl Transcript {
             if lines[at].starts_with('<') {
                 end += lines[end..].iter().take_while(|line| line.starts_with(' ')).count();
             }
-            parser.read(&lines[at..end], at).map_err(|text| ParseError { name: name.to_owned(), line: at + 1, text })?;
+            parser.read(&lines[at..end], at).map_err(|text| ParseError {
+                name: name.to_owned(),
+                line: at + 1,
+                text,
+            })?;
             at = end;
         }
         let problem = parser.finish();
@@ -319,7 +324,8 @@ impl Parser<'_> {
 
     fn finish(&mut self) -> Result<(), String> {
         self.fill_in();
-        let idle = self.leniency == Leniency::default() && self.differs.is_none() && !self.silent && self.audience.is_none();
+        let idle =
+            self.leniency == Leniency::default() && self.differs.is_none() && !self.silent && self.audience.is_none();
         if idle { Ok(()) } else { Err(format!("{} ends with a directive that is about nothing", self.name)) }
     }
 
