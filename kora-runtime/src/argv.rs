@@ -5,7 +5,7 @@
 //! Start at [`Parse`]: generated structs, enums and the scalar types here all implement it.
 
 use crate::error::CommandError;
-use crate::resp::number::{parse_f64, parse_i64};
+use crate::resp::number::{parse_f64, parse_f64_bound, parse_i64};
 
 /// Where one argument lies in its buffer, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -353,7 +353,7 @@ impl<'a> Parse<'a> for ScoreBound {
             Some(rest) => (true, rest),
             None => (false, word),
         };
-        let score = parse_f64(digits).ok_or(CommandError::MinMaxNotAFloat)?;
+        let score = parse_f64_bound(digits).ok_or(CommandError::MinMaxNotAFloat)?;
         Ok(Self { score, exclusive })
     }
     fn encode(&self, out: &mut ArgvBuf) {
