@@ -14,8 +14,7 @@ pub fn row(row: &Row) -> String {
 /// One argument in its place.
 pub fn arg(arg: &Arg) -> String {
     let value = value(arg);
-    let token =
-        arg.token.as_ref().map(|token| if token.value.is_empty() { "\"\"".to_owned() } else { token.value.clone() });
+    let token = arg.token.as_ref().map(|token| if token.value.is_empty() { "\"\"".to_owned() } else { token.value.clone() });
     let once = match (&token, value.is_empty()) {
         (Some(token), true) => token.clone(),
         (Some(token), false) => format!("{token} {value}"),

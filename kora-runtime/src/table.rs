@@ -357,9 +357,7 @@ impl CommandInfo {
     /// First key, last key and step, as COMMAND INFO shows them: what can be said of all key groups together.
     pub fn legacy_range(&self) -> (i32, i32, i32) {
         let ranges = self.key_groups.iter().filter_map(|group| match (group.begin, group.find) {
-            (KeyBegin::Index(first), KeyFind::Range { last, step, limit: 0 }) => {
-                Some((first as i32, last, step as i32))
-            }
+            (KeyBegin::Index(first), KeyFind::Range { last, step, limit: 0 }) => Some((first as i32, last, step as i32)),
             _ => None,
         });
         let mut whole: Option<(i32, i32, i32)> = None;
