@@ -129,7 +129,7 @@ impl Reader<'_, '_> {
         let surplus = fields.word("surplus", Surplus::WORDS, Surplus::from_word);
         let option_error = fields.string("option-error").map(|text| text.value);
         let args = fields.array("args");
-        let mut args = self.args(&args);
+        let mut args = self.sequence(&args);
         if let Some(name) = &name {
             name_command(&mut args, &name.value.to_ascii_lowercase());
         }
@@ -156,6 +156,15 @@ impl Reader<'_, '_> {
 
     fn args(&mut self, values: &[(At, &DeValue<'_>)]) -> Vec<Arg> {
         values.iter().filter_map(|(at, value)| self.arg(value, *at)).collect()
+    }
+
+    /// Arguments that follow each other; there, a flag need not be given.
+    fn sequence(&mut self, values: &[(At, &DeValue<'_>)]) -> Vec<Arg> {
+        let mut args = self.args(values);
+        for arg in &mut args {
+            arg.optional |= arg.is_flag() && !arg.any_order;
+        }
+        args
     }
 
     fn arg(&mut self, value: &DeValue<'_>, at: At) -> Option<Arg> {
@@ -195,7 +204,7 @@ impl Reader<'_, '_> {
         let shape = if has("one-of") {
             Shape::OneOf(self.args(&one_of))
         } else if has("block") {
-            Shape::Block(self.args(&block))
+            Shape::Block(self.sequence(&block))
         } else if has("rest-split") {
             Shape::RestSplit(self.args(&rest_split))
         } else if let Some(scalar) = scalar {
