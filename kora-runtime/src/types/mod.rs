@@ -1,1 +1,6 @@
 //! Data types: plain containers that know neither RESP nor clock nor log.
+
+pub mod tree;
+
+#[cfg(test)]
+mod testing;
