@@ -1,5 +1,7 @@
 //! Data types: plain containers that know neither RESP nor clock nor log.
 
+pub mod chance;
+pub mod table;
 pub mod tree;
 
 #[cfg(test)]
