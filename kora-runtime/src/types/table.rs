@@ -181,7 +181,7 @@ impl<T> Table<T> {
     /// Visits the values of one segment and returns the position of the next one; the scan starts at position 0 and is done when
     /// 0 comes back. Whatever is present throughout a scan is visited exactly once, whatever splits and merges happen in
     /// between. Positions leave their low 16 bits 0.
-    pub fn scan(&self, position: u64, rehash: impl Fn(&T) -> u64, visit: &mut impl FnMut(&T)) -> u64 {
+    pub fn scan<'t>(&'t self, position: u64, rehash: impl Fn(&T) -> u64, visit: &mut impl FnMut(&'t T)) -> u64 {
         if self.len == 0 {
             return 0;
         }
@@ -299,8 +299,8 @@ impl<T> Table<T> {
     }
 
     /// All values, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.chunks.iter().flat_map(|chunk| &chunk.segments).flat_map(|segment| &segment.values)
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter { chunks: self.chunks.iter(), segments: [].iter(), values: [].iter(), left: self.len }
     }
 
     /// Hands up to `max` values to `sink` and returns how many: dropping a large table in slices. The table is given up by the first call: nothing
@@ -439,6 +439,59 @@ impl<T> Table<T> {
         segment
     }
 }
+
+impl<'a, T> IntoIterator for &'a Table<T> {
+    type Item = &'a T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+/// The values of a [`Table`], in no particular order.
+#[derive(Debug)]
+pub struct Iter<'a, T> {
+    chunks: std::slice::Iter<'a, Chunk<T>>,
+    segments: std::slice::Iter<'a, Segment<T>>,
+    values: std::slice::Iter<'a, T>,
+    left: usize,
+}
+
+impl<T> Clone for Iter<'_, T> {
+    fn clone(&self) -> Self {
+        Self {
+            chunks: self.chunks.clone(),
+            segments: self.segments.clone(),
+            values: self.values.clone(),
+            left: self.left,
+        }
+    }
+}
+
+impl<'a, T> Iterator for Iter<'a, T> {
+    type Item = &'a T;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a T> {
+        loop {
+            if let Some(value) = self.values.next() {
+                self.left -= 1;
+                return Some(value);
+            }
+            match self.segments.next() {
+                Some(segment) => self.values = segment.values.iter(),
+                None => self.segments = self.chunks.next()?.segments.iter(),
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl<T> ExactSizeIterator for Iter<'_, T> {}
 
 /// How many segments there are, and what follows from it for addresses.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,55 @@
+//! Values that are too large to lie in their entry.
+//!
+//! Owns: the list of what such a value can be. Refuses to know: which key it belongs to. Start at [`Big`].
+
+use super::hash::BigHash;
+use super::set::BigSet;
+
+pub use super::slab::Slab;
+
+/// A value behind a handle, in the slab of its database. Collections are boxed, so that the slab pays for a string no more than
+/// a string needs.
+#[derive(Debug, Clone)]
+pub enum Big {
+    /// A long string.
+    Str(Vec<u8>),
+    /// A hash.
+    Hash(Box<BigHash>),
+    /// A set.
+    Set(Box<BigSet>),
+}
+
+impl Big {
+    /// Bytes of everything behind the value, without walking over it.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Str(bytes) => bytes.capacity(),
+            Self::Hash(hash) => size_of::<BigHash>() + hash.heap_bytes(),
+            Self::Set(set) => size_of::<BigSet>() + set.heap_bytes(),
+        }
+    }
+
+    /// Drops up to `max` elements and says whether any are left. The value is given up by the first call: it only gets smaller, until it can be dropped
+    /// at no cost.
+    pub fn drain_some(&mut self, max: usize) -> bool {
+        match self {
+            Self::Str(bytes) => {
+                *bytes = Vec::new();
+                false
+            }
+            Self::Hash(hash) => hash.drain_some(max),
+            Self::Set(set) => set.drain_some(max),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_big_value_costs_the_slab_no_more_than_a_vector() {
+        assert_eq!(size_of::<Big>(), size_of::<Vec<u8>>());
+        assert_eq!(size_of::<Option<Big>>(), size_of::<Vec<u8>>());
+    }
+}
