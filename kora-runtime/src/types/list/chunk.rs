@@ -13,6 +13,8 @@ use std::ops::Range;
 
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 
+use crate::types::packed::Element;
+
 use super::End;
 use super::run::{Encoded, Run};
 
@@ -170,7 +172,9 @@ impl Chunk {
         let old = std::mem::take(&mut self.bytes);
         let plain = &old[self.start as usize..];
         let needed = front + plain.len() + back;
-        // What is alone may be pushed at either end in turn: a quarter of the room is for the other one.
+        // What is alone may be pushed at either end in turn: a quarter of the room is for the other one. A full queue moves
+        // through its buffer: with some room more it seldom has to be moved back.
+        let bytes_max = if alone && self.start > 0 { bytes_max + bytes_max / 4 } else { bytes_max };
         let spare = (plain.len() + needed).min(bytes_max).max(needed).max(FIRST_BYTES) - needed;
         let others = if alone && (self.start > 0 || front > 0) { spare / 4 } else { 0 };
         let gap = if front > 0 { front + spare - others } else { others };
@@ -183,7 +187,7 @@ impl Chunk {
 
     /// Drops the element at an end of a plain chunk, once `take` has seen it.
     #[inline]
-    pub(super) fn pop<R>(&mut self, end: End, take: impl FnOnce(crate::types::packed::Element<'_>) -> R) -> R {
+    pub(super) fn pop<R>(&mut self, end: End, take: impl FnOnce(Element<'_>) -> R) -> R {
         self.sealed = false;
         let run = self.run();
         let result;
@@ -269,16 +273,7 @@ impl Chunk {
     /// Drops single elements of a plain chunk: their ranges of bytes, in ascending order.
     pub(super) fn remove(&mut self, ranges: &[Range<usize>]) {
         self.sealed = false;
-        let run = self.run();
-        let removed: usize = ranges.iter().map(Range::len).sum();
-        let mut bytes = Vec::with_capacity(run.bytes.len() - removed);
-        let mut at = 0;
-        for range in ranges {
-            bytes.extend_from_slice(&run.bytes[at..range.start]);
-            at = range.end;
-        }
-        bytes.extend_from_slice(&run.bytes[at..]);
-        self.bytes = bytes;
+        self.bytes = self.run().without(ranges);
         self.start = 0;
         self.count -= ranges.len() as u32;
     }

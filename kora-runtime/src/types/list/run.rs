@@ -20,8 +20,7 @@ const LENGTH_U32: u8 = 0x81;
 /// An element about to be stored.
 #[derive(Debug)]
 pub(super) struct Encoded<'e> {
-    head: packed::Head,
-    body: &'e [u8],
+    packed: packed::Encoded<'e>,
     tail: [u8; 5],
     tail_len: u8,
 }
@@ -29,8 +28,8 @@ pub(super) struct Encoded<'e> {
 impl<'e> Encoded<'e> {
     #[inline]
     pub(super) fn new(element: &'e [u8]) -> Self {
-        let (head, body) = packed::head_of(element);
-        let len = head.len() + body.len();
+        let packed = packed::Encoded::of(element);
+        let len = packed.stored_len();
         let mut tail = [0; 5];
         let tail_len = if len < usize::from(LENGTH_U16) {
             tail[0] = len as u8;
@@ -44,19 +43,20 @@ impl<'e> Encoded<'e> {
             tail[4] = LENGTH_U32;
             5
         };
-        Self { head, body, tail, tail_len }
+        Self { packed, tail, tail_len }
     }
 
     /// Bytes of the whole.
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.head.len() + self.body.len() + usize::from(self.tail_len)
+        self.packed.stored_len() + usize::from(self.tail_len)
     }
 
     /// The bytes, in pieces.
     #[inline]
     pub(super) fn parts(&self) -> [&[u8]; 3] {
-        [&self.head, self.body, &self.tail[..usize::from(self.tail_len)]]
+        let [head, body] = self.packed.parts();
+        [head, body, &self.tail[..usize::from(self.tail_len)]]
     }
 
     /// The bytes, in one piece.
@@ -76,15 +76,15 @@ impl<'a> Run<'a> {
     /// The element at an offset, and where it ends.
     #[inline]
     pub(super) fn element(self, at: usize) -> (Element<'a>, usize) {
-        let (element, len) = packed::decode(&self.bytes[at..]);
-        (element, at + len + tail_len(len))
+        let (element, end) = packed::decode(self.bytes, at);
+        (element, end + tail_len(end - at))
     }
 
     /// Where the element at an offset ends.
     #[inline]
     pub(super) fn end_of(self, at: usize) -> usize {
-        let len = packed::encoded_len(&self.bytes[at..]);
-        at + len + tail_len(len)
+        let end = packed::end_of(self.bytes, at);
+        end + tail_len(end - at)
     }
 
     /// Where the element that ends at an offset begins.
@@ -140,6 +140,37 @@ impl<'a> Run<'a> {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Where the first or the last `count` elements lie that are stored as these bytes, in ascending order.
+    pub(super) fn find_all(self, wanted: &[u8], count: usize, direction: Direction) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        let _ = self.walk(0..self.count, direction, |_, bytes| {
+            if found.len() == count {
+                return ControlFlow::Break(());
+            }
+            if self.bytes[bytes.clone()] == *wanted {
+                found.push(bytes);
+            }
+            ControlFlow::Continue(())
+        });
+        if direction == Direction::Backward {
+            found.reverse();
+        }
+        found
+    }
+
+    /// The bytes that are left without these ranges, which ascend.
+    pub(super) fn without(self, ranges: &[Range<usize>]) -> Vec<u8> {
+        let removed: usize = ranges.iter().map(Range::len).sum();
+        let mut bytes = Vec::with_capacity(self.bytes.len() - removed);
+        let mut at = 0;
+        for range in ranges {
+            bytes.extend_from_slice(&self.bytes[at..range.start]);
+            at = range.end;
+        }
+        bytes.extend_from_slice(&self.bytes[at..]);
+        bytes
     }
 
     /// Shows the elements at these indices.

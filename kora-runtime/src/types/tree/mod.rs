@@ -60,7 +60,7 @@ impl Path {
 ///
 /// A comparison is `FnMut(score, id) -> Ordering`: how the stored item stands to the one that is meant (`Less`: before it). It must
 /// be the same total order every time. Ids are distinct.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Tree {
     leaves: Arena<Leaf>,
     inners: Arena<Inner>,
@@ -191,11 +191,8 @@ impl Tree {
     pub fn range(&self, ranks: Range<usize>) -> Iter<'_> {
         let end = ranks.end.min(self.len);
         let left = end.saturating_sub(ranks.start);
-        let (front, back) = if left == 0 {
-            ((NIL, 0), (NIL, 0))
-        } else {
-            (self.leaf_at(ranks.start), self.leaf_at(end - 1))
-        };
+        let (front, back) =
+            if left == 0 { ((NIL, 0), (NIL, 0)) } else { (self.leaf_at(ranks.start), self.leaf_at(end - 1)) };
         Iter { leaves: &self.leaves, front, back, left }
     }
 
@@ -465,17 +462,19 @@ impl Tree {
     }
 
     /// Two neighbours below a parent of which the first can take in the second; one of them is the child on the way.
-    fn pair_to_merge(&self, path: &Path, depth: usize, len_of: impl Fn(&Self, u32) -> usize, max: usize) -> Option<usize> {
+    fn pair_to_merge(
+        &self,
+        path: &Path,
+        depth: usize,
+        len_of: impl Fn(&Self, u32) -> usize,
+        max: usize,
+    ) -> Option<usize> {
         let (parent, child) = path.step(depth);
         let inner = &self.inners[parent];
         let fits = |left: usize| {
             left + 1 < inner.len() && len_of(self, inner.children[left]) + len_of(self, inner.children[left + 1]) <= max
         };
-        if fits(child) {
-            Some(child)
-        } else {
-            child.checked_sub(1).filter(|&left| fits(left))
-        }
+        if fits(child) { Some(child) } else { child.checked_sub(1).filter(|&left| fits(left)) }
     }
 
     fn merge_leaves(&mut self, path: &Path) {

@@ -16,7 +16,7 @@ pub(super) const INNER_CHILDREN: usize = 36;
 pub(super) const NIL: u32 = u32::MAX;
 
 /// Items side by side in order, linked to its neighbours.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Leaf {
     pub(super) scores: [f64; LEAF_ITEMS],
     pub(super) ids: [u32; LEAF_ITEMS],
@@ -92,7 +92,7 @@ impl Leaf {
 }
 
 /// Children side by side, each with its first item and the number of items below it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Inner {
     key_scores: [f64; INNER_CHILDREN],
     key_ids: [u32; INNER_CHILDREN],
@@ -194,7 +194,7 @@ fn partition(start: usize, end: usize, mut before: impl FnMut(usize) -> bool) ->
 }
 
 /// Nodes by index. A freed node's memory goes back at once; its index is used again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Arena<T> {
     nodes: Vec<Option<Box<T>>>,
     free: Vec<u32>,
@@ -231,6 +231,9 @@ impl<T> Arena<T> {
         let freed = max.min(self.nodes.len());
         self.nodes.truncate(self.nodes.len() - freed);
         self.free = Vec::new();
+        if self.nodes.is_empty() {
+            self.nodes = Vec::new();
+        }
         freed
     }
 

@@ -63,7 +63,8 @@ fn run(seed: u64, size: usize, scores: u64, steps: usize) {
         let dice = random.below(100);
         if dice < inserts {
             next_id += 1;
-            let item = Item { score: random.below(scores) as f64 - 5.0, id: (next_id as u32).wrapping_mul(0x9E37_79B1) };
+            let item =
+                Item { score: random.below(scores) as f64 - 5.0, id: (next_id as u32).wrapping_mul(0x9E37_79B1) };
             let at = place(&model, item).expect_err("ids are distinct");
             tree.insert(item.score, item.id, to(item));
             model.insert(at, item);
