@@ -41,6 +41,8 @@ impl Big {
     pub fn len(&self) -> usize {
         match self {
             Self::Str(_) => 1,
+            Self::List(list) => list.len(),
+            Self::Zset(zset) => zset.len(),
             Self::Hash(hash) => hash.len(),
             Self::Set(set) => set.len(),
         }
