@@ -84,53 +84,6 @@ pub enum Summary {
 
 /// The key groups of a row, in the order of its arguments.
 pub fn groups(row: &Row) -> Vec<KeyGroup> {
-    let mut groups: Vec<KeyGroup> = Vec::new();
-    for group in group_per_key(row) {
-        match groups.last_mut() {
-            Some(last) if last.goes_on_with(&group) => last.add_one(),
-            _ => groups.push(group),
-        }
-    }
-    groups
-}
-
-/// For every key argument, in order, which of [`groups`] it is in.
-pub fn group_of_each_key(row: &Row) -> Vec<usize> {
-    let mut merged: Vec<KeyGroup> = Vec::new();
-    let mut indexes = Vec::new();
-    for group in group_per_key(row) {
-        match merged.last_mut() {
-            Some(last) if last.goes_on_with(&group) => last.add_one(),
-            _ => merged.push(group),
-        }
-        indexes.push(merged.len() - 1);
-    }
-    indexes
-}
-
-impl KeyGroup {
-    /// True when `next` is one key right behind this group's, used in the same way: Redis has one key spec for both.
-    fn goes_on_with(&self, next: &Self) -> bool {
-        let single = Find::Range { last: 0, step: 1, limit: 0 };
-        match (&self.begin, &self.find, &next.begin) {
-            (Begin::Index(first), Find::Range { last: last @ 0.., step: 1, limit: 0 }, Begin::Index(behind)) => {
-                self.flags == next.flags
-                    && self.access == next.access
-                    && next.find == single
-                    && *behind == first + *last as usize + 1
-            }
-            _ => false,
-        }
-    }
-
-    fn add_one(&mut self) {
-        if let Find::Range { last, .. } = &mut self.find {
-            *last += 1;
-        }
-    }
-}
-
-fn group_per_key(row: &Row) -> Vec<KeyGroup> {
     let mut found = Vec::new();
     let mut position = Some(0);
     let mut least = 0;
@@ -236,9 +189,7 @@ pub fn summary(groups: &[KeyGroup]) -> Summary {
         let start = *start;
         summary = match (summary, find) {
             (Summary::None, &Find::Range { last: 0, limit: 0, .. }) => Summary::One(start),
-            (Summary::None, &Find::Range { last, step, limit: 0 }) => {
-                Summary::Range { first: start, last: if last > 0 { start as i32 + last } else { last }, step }
-            }
+            (Summary::None, &Find::Range { last, step, limit: 0 }) => Summary::Range { first: start, last, step },
             (Summary::One(first), &Find::Range { last, step: 1, limit: 0 }) if start == first + 1 => {
                 Summary::Range { first, last: if last == 0 { start as i32 } else { last }, step: 1 }
             }

@@ -258,8 +258,7 @@ pub enum ReplyKind {
 
 impl ReplyKind {
     /// The words of scalars.
-    pub const SCALARS: &'static [&'static str] =
-        &["ok", "integer", "simple", "bulk", "double", "bool", "verbatim", "any"];
+    pub const SCALARS: &'static [&'static str] = &["ok", "integer", "simple", "bulk", "double", "bool", "verbatim", "any"];
     /// The words that take element types.
     pub const AGGREGATES: &'static [&'static str] = &["array", "set", "map"];
 
@@ -312,13 +311,11 @@ pub struct Errors {
     pub conflict: Option<String>,
     /// A required option that is not there.
     pub missing: Option<String>,
-    /// A number below the smallest.
-    pub min: Option<String>,
 }
 
 impl Errors {
     /// The keys of the `errors` table.
-    pub const WORDS: &'static [&'static str] = &["zero", "many", "integer", "odd", "conflict", "missing", "min"];
+    pub const WORDS: &'static [&'static str] = &["zero", "many", "integer", "odd", "conflict", "missing"];
 }
 
 /// What an argument consists of.
@@ -359,12 +356,6 @@ pub struct Arg {
     pub as_many_as: Option<Spanned<String>>,
     /// The last one wins.
     pub repeatable: bool,
-    /// A flag, or a choice of flags, that may not be given twice.
-    pub once: bool,
-    /// Its text is judged after all words have found their places.
-    pub late: bool,
-    /// The smallest value.
-    pub min: Option<i64>,
     /// Required, but takes part in the options around it.
     pub any_order: bool,
     /// An empty word is no key.
@@ -385,11 +376,6 @@ impl Arg {
     /// True for a key.
     pub fn is_key(&self) -> bool {
         self.shape == Shape::Scalar(Type::Key)
-    }
-
-    /// True when something in it is judged late.
-    pub fn has_late(&self) -> bool {
-        self.late || self.children().iter().any(Arg::has_late)
     }
 
     /// True for a word alone.
@@ -535,8 +521,6 @@ pub struct Row {
     pub reply: Spanned<Reply>,
     /// What too many words are called.
     pub surplus: Surplus,
-    /// The text for a word that is no option, and for an option without its value.
-    pub option_error: Option<String>,
     /// Its arguments.
     pub args: Vec<Arg>,
     /// The frozen number; 0 until the list of numbers has been read.

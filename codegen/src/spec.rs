@@ -13,48 +13,14 @@ use crate::suggest;
 
 /// The keys of a row, in the order they must stand in.
 pub const ROW_KEYS: &[&str] = &[
-    "name",
-    "group",
-    "since",
-    "summary",
-    "complexity",
-    "access",
-    "flags",
-    "acl",
-    "tips",
-    "route",
-    "wal",
-    "reply",
-    "surplus",
-    "option-error",
-    "args",
+    "name", "group", "since", "summary", "complexity", "access", "flags", "acl", "tips", "route", "wal", "reply",
+    "surplus", "args",
 ];
 
 const ARG_KEYS: &[&str] = &[
-    "name",
-    "type",
-    "one-of",
-    "block",
-    "rest-split",
-    "token",
-    "optional",
-    "multiple",
-    "token-each",
-    "counted",
-    "count-min",
-    "count-name",
-    "as-many-as",
-    "repeatable",
-    "once",
-    "late",
-    "min",
-    "any-order",
-    "empty-is-none",
-    "access",
-    "key-flags",
-    "error",
-    "errors",
-    "doc",
+    "name", "type", "one-of", "block", "rest-split", "token", "optional", "multiple", "token-each", "counted",
+    "count-min", "count-name", "as-many-as", "repeatable", "any-order", "empty-is-none", "access", "key-flags",
+    "error", "errors", "doc",
 ];
 
 /// Reads a table; what cannot be read is reported and left out.
@@ -127,12 +93,8 @@ impl Reader<'_, '_> {
         let wal = fields.required_word("wal", Wal::WORDS, Wal::from_word);
         let reply = fields.reply();
         let surplus = fields.word("surplus", Surplus::WORDS, Surplus::from_word);
-        let option_error = fields.string("option-error").map(|text| text.value);
         let args = fields.array("args");
-        let mut args = self.sequence(&args);
-        if let Some(name) = &name {
-            name_command(&mut args, &name.value.to_ascii_lowercase());
-        }
+        let args = self.args(&args);
         Some(Row {
             name: name?,
             group: group?,
@@ -147,7 +109,6 @@ impl Reader<'_, '_> {
             wal: wal?,
             reply: reply?,
             surplus: surplus.map_or(Surplus::Syntax, |surplus| surplus.value),
-            option_error,
             args,
             number: 0,
             is_container: false,
@@ -156,15 +117,6 @@ impl Reader<'_, '_> {
 
     fn args(&mut self, values: &[(At, &DeValue<'_>)]) -> Vec<Arg> {
         values.iter().filter_map(|(at, value)| self.arg(value, *at)).collect()
-    }
-
-    /// Arguments that follow each other; there, a flag need not be given.
-    fn sequence(&mut self, values: &[(At, &DeValue<'_>)]) -> Vec<Arg> {
-        let mut args = self.args(values);
-        for arg in &mut args {
-            arg.optional |= arg.is_flag() && !arg.any_order;
-        }
-        args
     }
 
     fn arg(&mut self, value: &DeValue<'_>, at: At) -> Option<Arg> {
@@ -187,9 +139,6 @@ impl Reader<'_, '_> {
         let count_name = fields.string("count-name").map_or_else(|| "numkeys".to_owned(), |name| name.value);
         let as_many_as = fields.string("as-many-as");
         let repeatable = fields.flag("repeatable");
-        let once = fields.flag("once");
-        let late = fields.flag("late");
-        let min = fields.number("min");
         let any_order = fields.flag("any-order");
         let empty_is_none = fields.flag("empty-is-none");
         let access = fields.word("access", Access::WORDS, Access::from_word);
@@ -204,7 +153,7 @@ impl Reader<'_, '_> {
         let shape = if has("one-of") {
             Shape::OneOf(self.args(&one_of))
         } else if has("block") {
-            Shape::Block(self.sequence(&block))
+            Shape::Block(self.args(&block))
         } else if has("rest-split") {
             Shape::RestSplit(self.args(&rest_split))
         } else if let Some(scalar) = scalar {
@@ -229,9 +178,6 @@ impl Reader<'_, '_> {
             count_name,
             as_many_as,
             repeatable,
-            once,
-            late,
-            min,
             any_order,
             empty_is_none,
             access,
@@ -240,20 +186,6 @@ impl Reader<'_, '_> {
             errors,
             doc,
         })
-    }
-}
-
-/// Puts the row's name where its error texts say `{command}`.
-fn name_command(args: &mut [Arg], lower: &str) {
-    for arg in args {
-        let Errors { zero, many, integer, odd, conflict, missing, min } = &mut arg.errors;
-        for text in [&mut arg.error, zero, many, integer, odd, conflict, missing, min].into_iter().flatten() {
-            *text = text.replace("{command}", lower);
-        }
-        match &mut arg.shape {
-            Shape::Scalar(_) => {}
-            Shape::OneOf(parts) | Shape::Block(parts) | Shape::RestSplit(parts) => name_command(parts, lower),
-        }
     }
 }
 
@@ -353,15 +285,6 @@ impl<'f, 'r, 't, 'd> Fields<'f, 'r, 't, 'd> {
         count
     }
 
-    fn number(&mut self, key: &str) -> Option<i64> {
-        let (value, at) = self.get(key)?;
-        let number = value.as_integer().and_then(|digits| digits.as_str().parse().ok());
-        if number.is_none() {
-            self.mismatch(key, "an integer", value, at);
-        }
-        number
-    }
-
     fn strings(&mut self, key: &str) -> Vec<Spanned<String>> {
         let mut strings = Vec::new();
         for (at, value) in self.array(key) {
@@ -452,7 +375,6 @@ impl<'f, 'r, 't, 'd> Fields<'f, 'r, 't, 'd> {
                 "odd" => &mut errors.odd,
                 "conflict" => &mut errors.conflict,
                 "missing" => &mut errors.missing,
-                "min" => &mut errors.min,
                 other => {
                     let help = suggest::help(other, Errors::WORDS);
                     self.reader.report.error_with_help(key.at, format!("unknown key \"{other}\" in `errors`"), help);

@@ -67,14 +67,13 @@ impl<'a> Argv<'a> {
 pub struct ArgReader<'a> {
     argv: Argv<'a>,
     at: usize,
-    late: Option<fn() -> CommandError>,
 }
 
 impl<'a> ArgReader<'a> {
     /// A reader at the first argument.
     #[inline]
     pub fn new(argv: Argv<'a>) -> Self {
-        Self { argv, at: 0, late: None }
+        Self { argv, at: 0 }
     }
 
     /// How many arguments are left.
@@ -186,42 +185,6 @@ impl<'a> ArgReader<'a> {
             .ok()
             .filter(|count| *count <= there)
             .ok_or(rules.many.map_or(CommandError::Syntax, CommandError::Text))
-    }
-
-    /// Passes a value on; where there is only its text to blame, `stand_in` goes on in its place until [`ArgReader::finish_late`].
-    #[inline]
-    pub fn judge_late<T>(
-        &mut self,
-        read: Result<T, CommandError>,
-        stand_in: T,
-        error: fn() -> CommandError,
-    ) -> Result<T, CommandError> {
-        match read {
-            Err(CommandError::Syntax) => Err(CommandError::Syntax),
-            Err(_) => {
-                self.late.get_or_insert(error);
-                Ok(stand_in)
-            }
-            read => read,
-        }
-    }
-
-    /// Fails if a value that was to be judged late was wrong.
-    #[inline]
-    pub fn finish_late(&self) -> Result<(), CommandError> {
-        self.late.map_or(Ok(()), |error| Err(error()))
-    }
-
-    /// Fails with a text about the next argument unless everything was taken.
-    #[inline]
-    pub fn finish_about(&self, text: &'static str) -> Result<(), CommandError> {
-        self.peek().map_or(Ok(()), |word| Err(CommandError::about(text, word)))
-    }
-
-    /// A text about the argument taken last.
-    pub fn about_last_word(&self, text: &'static str) -> CommandError {
-        let word = self.at.checked_sub(1).and_then(|index| self.argv.get(index));
-        CommandError::about(text, word.unwrap_or_default())
     }
 
     /// Fails unless everything was taken.
@@ -442,7 +405,9 @@ impl Scatter {
     pub fn finish<'a, T>(self, reader: &ArgReader<'a>, token: &'static str, skip: SkipOption) -> Many<'a, T> {
         match self.bounds {
             None => Many::none(),
-            Some((start, end)) => Many::Scattered { argv: reader.between(start, end), count: self.count, token, skip },
+            Some((start, end)) => {
+                Many::Scattered { argv: reader.between(start, end), count: self.count, token, skip }
+            }
         }
     }
 }

@@ -5,9 +5,6 @@
 
 use std::borrow::Cow;
 
-/// How much of a client's word an error repeats.
-const ERROR_WORD_BYTES_MAX: usize = 128;
-
 /// Why a command was refused. The connection stays open; the keyspace is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -108,21 +105,6 @@ impl CommandError {
     /// An error whose text is put together at run time; starts with its code word, as in `ERR …`.
     pub fn message(text: impl Into<Cow<'static, str>>) -> Self {
         Self::Message(text.into())
-    }
-
-    /// A text in which `{}` stands for a word as it was sent; a long one is cut.
-    pub fn about(text: &'static str, word: &[u8]) -> Self {
-        let shown = &word[..word.len().min(ERROR_WORD_BYTES_MAX)];
-        Self::message(text.replacen("{}", &String::from_utf8_lossy(shown), 1))
-    }
-
-    /// Like [`CommandError::or_text`], with the word that was wrong in the text.
-    pub fn or_about(self, text: &'static str, word: Option<&[u8]>) -> Self {
-        match (self, word) {
-            (Self::Syntax, _) | (_, None) => Self::Syntax,
-            (_, Some(word)) if text.contains("{}") => Self::about(text, word),
-            _ => Self::Text(text),
-        }
     }
 
     /// The text a row gives for a value that is there but wrong; a missing word stays a syntax error.

@@ -96,7 +96,6 @@ fn row_items(table: &Table, row: &Row) -> TokenStream {
     let fields = row.args.iter().map(names::field);
     let finish = match (row.fixed_words(), row.surplus) {
         (Some(_), _) => quote!(),
-        (None, _) if let Some(text) = &row.option_error => quote!(reader.finish_about(#text)?;),
         (None, crate::model::Surplus::Syntax) => quote!(reader.finish()?;),
         (None, crate::model::Surplus::Arity) => {
             let lower = row.lower();
@@ -107,7 +106,6 @@ fn row_items(table: &Table, row: &Row) -> TokenStream {
             }
         }
     };
-    let late = row.args.iter().any(Arg::has_late).then(|| quote!(reader.finish_late()?;));
     let new = new_function(&name, &row.args);
     let encode = row.args.iter().map(|arg| encode_field(arg, &quote!(self)));
     let parse_doc = format!("Reads the words after {}.", row.name.value.replace('|', " "));
@@ -125,7 +123,6 @@ fn row_items(table: &Table, row: &Row) -> TokenStream {
                 let reader = &mut ArgReader::new(argv);
                 #body
                 #finish
-                #late
                 Ok(Self { #(#fields),* })
             }
 
@@ -201,8 +198,8 @@ fn new_function(name: &str, args: &[Arg]) -> TokenStream {
         }
     });
     let doc = if args.iter().all(is_required) { "From its parts." } else { "From what is required; options are off." };
-    let allow =
-        (args.iter().filter(|arg| is_required(arg)).count() > 7).then(|| quote!(#[allow(clippy::too_many_arguments)]));
+    let allow = (args.iter().filter(|arg| is_required(arg)).count() > 7)
+        .then(|| quote!(#[allow(clippy::too_many_arguments)]));
     quote! {
         #[doc = #doc]
         #allow

@@ -52,8 +52,8 @@ fn command_info(row: &Row, file: &str) -> TokenStream {
     let route = route(&row.route);
     let wal = names::ident(row.wal.variant());
     let reply = &row.reply.text;
-    let mut key_groups_in_order = keys::group_of_each_key(row).into_iter();
-    let args: Vec<_> = row.args.iter().flat_map(|arg| arg_infos(arg, &mut key_groups_in_order)).collect();
+    let mut key_index = 0;
+    let args: Vec<_> = row.args.iter().flat_map(|arg| arg_infos(arg, &mut key_index)).collect();
     let line = Literal::u32_unsuffixed(row.line());
     let is_container = row.is_container;
     let doc = format!("{file}:{}", row.line());
@@ -106,27 +106,8 @@ fn flags(row: &Row, groups: &[KeyGroup]) -> TokenStream {
 
 /// Redis's categories in the order in which it lists them.
 const CATEGORIES: &[&str] = &[
-    "keyspace",
-    "read",
-    "write",
-    "set",
-    "sortedset",
-    "list",
-    "hash",
-    "string",
-    "bitmap",
-    "hyperloglog",
-    "geo",
-    "stream",
-    "pubsub",
-    "admin",
-    "fast",
-    "slow",
-    "blocking",
-    "dangerous",
-    "connection",
-    "transaction",
-    "scripting",
+    "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo", "stream",
+    "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
 ];
 
 /// The category of a group's commands.
@@ -171,7 +152,7 @@ fn acl_categories(row: &Row) -> Vec<String> {
 }
 
 fn tips(row: &Row) -> Vec<String> {
-    let written = |prefix: &str| row.tips.iter().any(|tip| tip.trim_start_matches('-').starts_with(prefix));
+    let written = |prefix: &str| row.tips.iter().any(|tip| tip.starts_with(prefix));
     let (request, merge) = match &row.route.value {
         Route::Split(merge) => (Some("request_policy:multi_shard"), Some(merge)),
         Route::AllShards(merge) => (Some("request_policy:all_shards"), Some(merge)),
@@ -185,10 +166,9 @@ fn tips(row: &Row) -> Vec<String> {
         Merge::Custom(_) => Some("response_policy:special"),
         Merge::InOrder | Merge::Concat => None,
     });
-    let mut tips: Vec<String> =
-        row.tips.iter().map(|tip| tip.value.clone()).filter(|tip| !tip.starts_with('-')).collect();
-    tips.extend(request.filter(|_| !written("request_policy")).map(str::to_owned));
-    tips.extend(response.filter(|_| !written("response_policy")).map(str::to_owned));
+    let mut tips: Vec<String> = row.tips.iter().map(|tip| tip.value.clone()).collect();
+    tips.extend(request.filter(|_| !written("request_policy:")).map(str::to_owned));
+    tips.extend(response.filter(|_| !written("response_policy:")).map(str::to_owned));
     tips
 }
 
@@ -292,7 +272,7 @@ fn kind_word(arg: &Arg) -> &'static str {
 }
 
 /// What COMMAND DOCS shows of an argument: one entry, or two where a count comes first.
-fn arg_infos(arg: &Arg, key_index: &mut std::vec::IntoIter<usize>) -> Vec<TokenStream> {
+fn arg_infos(arg: &Arg, key_index: &mut usize) -> Vec<TokenStream> {
     let mut infos = Vec::new();
     let display = arg.doc.as_ref().unwrap_or(&arg.name.value);
     let (mut token, mut optional) = (option(arg.token.as_ref().map(|token| token.value.as_str())), arg.optional);
@@ -314,7 +294,8 @@ fn arg_infos(arg: &Arg, key_index: &mut std::vec::IntoIter<usize>) -> Vec<TokenS
     let kind = kind_word(arg);
     let (multiple, multiple_token) = (arg.multiple, arg.token_each);
     let key_group = if arg.is_key() {
-        let index = key_index.next().unwrap_or_default();
+        let index = *key_index;
+        *key_index += 1;
         quote!(Some(#index))
     } else {
         quote!(None)
@@ -343,7 +324,7 @@ fn arg_infos(arg: &Arg, key_index: &mut std::vec::IntoIter<usize>) -> Vec<TokenS
 }
 
 /// A flag inside a choice.
-fn mandatory(arg: &Arg, key_index: &mut std::vec::IntoIter<usize>) -> Vec<TokenStream> {
+fn mandatory(arg: &Arg, key_index: &mut usize) -> Vec<TokenStream> {
     arg_infos(&Arg { any_order: true, ..arg.clone() }, key_index)
 }
 
@@ -391,8 +372,7 @@ fn custom(table: &Table) -> TokenStream {
         let (variant, function) = (names::ident(&names::camel(word)), names::ident(word));
         quote!(CustomMerge::#variant => crate::shard::merge::#function(argv, parts, reply),)
     });
-    let route_arguments =
-        if routes.is_empty() { quote!(_argv: Argv<'_>, _shards: usize) } else { quote!(argv: Argv<'_>, shards: usize) };
+    let route_arguments = if routes.is_empty() { quote!(_argv: Argv<'_>, _shards: usize) } else { quote!(argv: Argv<'_>, shards: usize) };
     let merge_arguments = if merges.is_empty() {
         quote!(_argv: Argv<'_>, _parts: &[&[u8]], _reply: &mut ReplyBuf)
     } else {

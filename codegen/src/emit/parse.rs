@@ -3,7 +3,7 @@
 //! Owns: the grammar's meaning, as docs/command-table.md words it. Refuses to know: which types hold the values (`args`).
 //! Start at [`sequence`]. Emitted statements read from a variable `reader` and bind one variable per argument.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::args::{is_required, value_type};
@@ -193,32 +193,15 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
     if let Some(token) = &arg.token {
         let token = &token.value;
         if arg.is_flag() {
-            let again = arg.once.then(|| {
-                quote! {
-                    if #field {
-                        return Err(CommandError::Syntax);
-                    }
-                }
-            });
-            return quote!(if reader.take_token(#token) { #again #field = true; });
+            return quote!(if reader.take_token(#token) { #field = true; });
         }
         let value = value(arg, &place);
-        let words = arg.value_words() - 1;
-        let complete = context.row.option_error.as_ref().map(|text| {
-            quote! {
-                if reader.remaining() < #words {
-                    return Err(reader.about_last_word(#text));
-                }
-            }
-        });
         let store = if arg.token_each {
             quote! {
                 let start = reader.position() - 1;
                 let _ = #value;
                 #field.note(start, reader.position());
             }
-        } else if arg.repeatable && arg.multiple {
-            quote!(#field = #value;)
         } else if arg.multiple {
             quote! {
                 if !#field.is_empty() {
@@ -235,7 +218,7 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
                 #call
             }
         };
-        return quote!(if reader.take_token(#token) { #complete #store });
+        return quote!(if reader.take_token(#token) { #store });
     }
     if let Shape::OneOf(variants) = &arg.shape
         && !arg.multiple
@@ -337,65 +320,12 @@ fn one(arg: &Arg, place: &Context<'_>) -> TokenStream {
             return quote!(#ty::parse(reader)?);
         }
     };
-    if arg.late {
-        return late(read, arg);
-    }
-    let read = or_text(read, arg);
-    match arg.min {
-        None => read,
-        Some(min) => at_least(read, min, arg),
-    }
-}
-
-/// Reads a value whose text is judged after all words have found their places: until then something stands in for it.
-fn late(read: TokenStream, arg: &Arg) -> TokenStream {
-    let (stand_in, error) = match &arg.shape {
-        Shape::Scalar(Type::Unsigned) => (quote!(0), quote!(CommandError::NotPositive)),
-        Shape::Scalar(Type::Double) => (quote!(0.0), quote!(CommandError::NotAFloat)),
-        Shape::Scalar(Type::Cursor) => (quote!(Cursor(0)), quote!(CommandError::InvalidCursor)),
-        Shape::Scalar(Type::ScoreBound) => {
-            (quote!(ScoreBound { score: 0.0, exclusive: false }), quote!(CommandError::MinMaxNotAFloat))
-        }
-        Shape::Scalar(Type::LexBound) => (quote!(LexBound::Min), quote!(CommandError::MinMaxNotALexBound)),
-        _ => (quote!(0), quote!(CommandError::NotAnInteger)),
-    };
-    let error = match &arg.error {
-        Some(text) => quote!(CommandError::Text(#text)),
-        None => error,
-    };
-    quote!({
-        let read = #read;
-        reader.judge_late(read, #stand_in, || #error)?
-    })
-}
-
-/// Refuses a number below the smallest.
-fn at_least(read: TokenStream, min: i64, arg: &Arg) -> TokenStream {
-    let min = match (&arg.shape, u64::try_from(min)) {
-        (Shape::Scalar(Type::Unsigned), Ok(min)) => Literal::u64_unsuffixed(min),
-        _ => Literal::i64_unsuffixed(min),
-    };
-    let error = match arg.errors.min.as_ref().or(arg.error.as_ref()) {
-        Some(text) if text == "ERR syntax error" => quote!(CommandError::Syntax),
-        Some(text) => quote!(CommandError::Text(#text)),
-        None => quote!(CommandError::NotPositive),
-    };
-    quote!({
-        let number = #read;
-        if number < #min {
-            return Err(#error);
-        }
-        number
-    })
+    or_text(read, arg)
 }
 
 /// Replaces the error of a value that is there but wrong.
 fn or_text(read: TokenStream, arg: &Arg) -> TokenStream {
     match &arg.error {
-        Some(text) if text.contains("{}") => quote!({
-            let word = reader.peek();
-            #read.map_err(|error| error.or_about(#text, word))?
-        }),
         Some(text) => quote!(#read.map_err(|error| error.or_text(#text))?),
         None => quote!(#read?),
     }
@@ -418,14 +348,7 @@ fn many(arg: &Arg, place: &Context<'_>) -> TokenStream {
     }
     if let Some(other) = &arg.as_many_as {
         let other = names::ident(&names::snake(&other.value));
-        let width = width.unwrap_or(1);
-        let read = or_text(quote!(Many::<#ty>::parse_count(reader, #other.len())), arg);
-        return quote!({
-            if reader.remaining() / #width < #other.len() {
-                return Err(CommandError::Syntax);
-            }
-            #read
-        });
+        return or_text(quote!(Many::<#ty>::parse_count(reader, #other.len())), arg);
     }
     let stops = &place.stops;
     let first = if arg.token.is_some() { Vec::new() } else { arg.first_tokens() };
@@ -550,14 +473,17 @@ pub fn choice(arg: &Arg, variants: &[Arg], context: &Context<'_>) -> Choice {
         }
     };
     let agrees = (arg.in_run() && arg.token.is_none() && !arg.repeatable && !arg.multiple).then(|| {
-        let again = variants.iter().filter(|variant| !arg.once && (variant.is_flag() || variant.repeatable));
-        let pairs = again.map(|variant| {
+        let pairs = variants.iter().filter(|variant| variant.is_flag() || variant.repeatable).map(|variant| {
             let variant_ident = names::variant(variant);
             let rest = if variant.is_flag() { quote!() } else { quote!((_)) };
             quote!((Self::#variant_ident #rest, Self::#variant_ident #rest))
         });
         let pairs: Vec<_> = pairs.collect();
-        let body = if pairs.is_empty() { quote!(false) } else { quote!(matches!((earlier, later), #(#pairs)|*)) };
+        let body = if pairs.is_empty() {
+            quote!(false)
+        } else {
+            quote!(matches!((earlier, later), #(#pairs)|*))
+        };
         let (earlier, later) =
             if pairs.is_empty() { (quote!(_earlier), quote!(_later)) } else { (quote!(earlier), quote!(later)) };
         quote! {
@@ -568,7 +494,11 @@ pub fn choice(arg: &Arg, variants: &[Arg], context: &Context<'_>) -> Choice {
         }
     });
     let none = match &arg.error {
-        Some(text) => quote!(Err(CommandError::NotAnInteger.or_about(#text, reader.peek()))),
+        Some(text) => quote!(if reader.remaining() == 0 {
+            Err(CommandError::Syntax)
+        } else {
+            Err(CommandError::Text(#text))
+        }),
         None => quote!(Err(CommandError::Syntax)),
     };
     let parse = match (fallback.first(), told.is_empty()) {
