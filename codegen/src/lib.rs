@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod diagnostic;
+pub mod docs;
 pub mod emit;
 pub mod keys;
 pub mod model;

@@ -203,6 +203,8 @@ pub struct CommandInfo {
     pub summary: &'static str,
     /// Of time.
     pub complexity: &'static str,
+    /// How it is written: `GETEX key [EX seconds | …]`.
+    pub syntax: &'static str,
     /// Redis's arity: the name's words counted; negative for "at least".
     pub arity: i32,
     /// What it does to its keys.
@@ -227,6 +229,25 @@ pub struct CommandInfo {
     pub args: &'static [ArgInfo],
     /// The line of `commands.toml`.
     pub line: u32,
+}
+
+/// A command that has subcommands.
+#[derive(Debug, Clone, Copy)]
+pub struct ContainerInfo {
+    /// The name in lower case.
+    pub name: &'static str,
+    /// The name in upper case.
+    pub upper: &'static str,
+    /// The group of its subcommands.
+    pub group: &'static str,
+    /// The version its first subcommand came with.
+    pub since: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// The command it is without a subcommand, where it is one.
+    pub bare: Option<CommandId>,
+    /// Its subcommands, in table order.
+    pub subcommands: &'static [CommandId],
 }
 
 macro_rules! flags {

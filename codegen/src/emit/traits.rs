@@ -94,7 +94,7 @@ pub fn traits(table: &Table) -> TokenStream {
             continue;
         }
         let ident = names::group_trait(group);
-        let doc = format!("Handlers of the `{group}` group.");
+        let doc = format!(" Handlers of the `{group}` group.");
         items.push(one_trait(table, &doc, &ident.to_string(), &rows));
         match owner {
             Owner::Runtime => core.push(ident),
@@ -102,7 +102,7 @@ pub fn traits(table: &Table) -> TokenStream {
         }
     }
     let session: Vec<_> = table.rows.iter().filter(|row| row.route.value == Route::Connection).collect();
-    let doc = "Handlers of the commands that are about the connection itself: rows with `route = \"connection\"`.";
+    let doc = " Handlers of the commands that are about the connection itself: rows with `route = \"connection\"`.";
     items.push(one_trait(table, doc, "SessionCommands", &session));
     let (reach, bound) = if extension.is_empty() {
         (quote!(), quote!())
@@ -148,11 +148,11 @@ fn one_trait(table: &Table, doc: &str, name: &str, rows: &[&Row]) -> TokenStream
 /// The signature of a row's method.
 pub fn method(table: &Table, row: &Row) -> TokenStream {
     let name = names::row_method(row);
-    let doc = format!("{}", row.summary.value);
-    let place = format!("`{}` → {}. `{}:{}`.", crate::syntax::row(row), row.reply.text, table.file, row.line());
+    let doc = format!(" {}", row.summary.value);
+    let place = format!(" `{}` → {}. `{}:{}`.", crate::syntax::row(row), row.reply.text, table.file, row.line());
     let borrowing = matches!(
         output(row),
-        Output::Returned(ReplyType { kind: ReplyKind::Bulk | ReplyKind::Verbatim, .. })
+        Output::Returned(ReplyType { kind: ReplyKind::Bulk, .. })
     );
     let (generics, receiver, lifetime) =
         if borrowing { (quote!(<'r>), quote!(&'r mut self), quote!('r)) } else { (quote!(), quote!(&mut self), quote!('_)) };
@@ -177,7 +177,8 @@ fn returned_type(reply: &ReplyType) -> TokenStream {
     let ty = match reply.kind {
         ReplyKind::Ok => quote!(()),
         ReplyKind::Integer => quote!(i64),
-        ReplyKind::Simple => quote!(&'static str),
+        ReplyKind::Simple => quote!(Simple),
+        ReplyKind::Verbatim => quote!(Verbatim),
         ReplyKind::Double => quote!(f64),
         ReplyKind::Bool => quote!(bool),
         _ => quote!(Bulk<'r>),
