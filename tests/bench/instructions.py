@@ -3,7 +3,8 @@
 
 Owns: running `BINARY WORKLOAD OPERATIONS` under callgrind for N and for 2N operations; the difference over N is what one
 operation costs, start and preparation cancelled out. Refuses to know: what a workload does; the binary lists its own
-when called with `list`. Start at `instructions`. With `--baseline FILE` the figures are compared, with `--save FILE` they are kept.
+when called with `list`.
+Start at `instructions`. With `--baseline FILE` the figures are compared, with `--save FILE` they are kept.
 """
 
 import argparse

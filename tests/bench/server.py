@@ -5,8 +5,8 @@ Owns: the workloads, pinning servers and load generator to cores of their own, t
 first server. Refuses to know: which server it is. Start at `WORKLOADS`, then `main`.
 
 The figure to trust is the server's processor time per request: wall-clock throughput moves with whatever else the
-machine does. `--shards 1,8` compares one server with itself: the template's `{shards}` takes each value, all on the same core, so the
-difference is what crossing shards costs and not what more cores give.
+machine does. `--shards 1,8` compares one server with itself: the template's `{shards}` takes each value, all on the
+same core, so the difference is what crossing shards costs and not what more cores give.
 """
 
 import argparse
