@@ -198,6 +198,16 @@ impl Expected {
         }
     }
 
+    /// The reply with the elements of its sets in byte order, so that it is written the same every time.
+    pub fn sorted(&self) -> Self {
+        let mut sorted = self.clone();
+        sorted.items = self.items.iter().map(Self::sorted).collect();
+        if self.kind == Kind::Set {
+            sorted.items.sort_by_cached_key(Self::lines);
+        }
+        sorted
+    }
+
     /// The reply as `protocol` can show it, for people to read.
     pub fn in_protocol(&self, protocol: Protocol) -> Self {
         Self {
