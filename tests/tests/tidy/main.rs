@@ -112,7 +112,9 @@ fn header(path: &str, text: &str) -> Option<String> {
     // The tests of one file, in a file beside it, need only say whose they are.
     let lines_min = if path.ends_with("tests.rs") { 1 } else { 2 };
     let headed = text.lines().take_while(|line| line.starts_with("//!")).count() >= lines_min;
-    (!headed).then(|| format!("{path}:1: begin with two lines of `//!`: what the file owns, what it refuses to know"))
+    (!headed).then(|| {
+        format!("{path}:1: begin with `//!` ({lines_min} lines or more): what the file owns, what it refuses to know")
+    })
 }
 
 fn size(path: &str, text: &str) -> Option<String> {
