@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kora_runtime::argv::ArgvBuf;
-use kora_runtime::client::{AsyncClient, Client, FromReply, Value};
+use kora_runtime::client::{FromReply, Value};
 use kora_runtime::config::Config;
 use kora_runtime::resp::value::skip_value;
 use kora_runtime::shard::clients::Peer;
-use kora_runtime::table::CommandId;
+use kora_runtime::table::{AsyncClient, Client, CommandId};
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
