@@ -29,7 +29,9 @@ pub struct Engine {
 impl Engine {
     /// Starts a shard for each of `parts.listeners.tcp`. When it returns, every shard accepts connections.
     //
-    // ATTACH THE ENGINE HERE: until shards take the listeners over, they stay open and nobody accepts.
+    // ATTACH THE ENGINE HERE: until shards take the listeners over, they stay open and nobody accepts. What belongs to it:
+    // a pump between sockets and sessions, `protection::denial` and `maxclients` for every accepted connection, and
+    // `logging::set_level` for changes of `loglevel`.
     pub fn start(parts: Parts) -> io::Result<Self> {
         Ok(Self { parts })
     }

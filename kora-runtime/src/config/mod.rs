@@ -13,6 +13,7 @@ pub use value::{
 };
 
 use crate::error::CommandError;
+use crate::glob::matches;
 
 impl Parameter {
     /// The parameter of this name, older names included, in any case.
@@ -45,11 +46,16 @@ impl Parameter {
 }
 
 impl Config {
-    /// Names and values of the parameters whose names are `selected`, for CONFIG GET. Names are passed in lower case; patterns
-    /// ignore case in Redis, so `selected` should. Each name comes once, in the order of the list.
-    pub fn matching(&self, mut selected: impl FnMut(&'static str) -> bool) -> Vec<(&'static str, String)> {
-        let selected = PARAMETERS.iter().filter(|parameter| selected(parameter.name));
-        selected.map(|parameter| (parameter.name, parameter.text(self))).collect()
+    /// Names and values of the parameters that any of `patterns` matches, in any case, for CONFIG GET. Each name comes once, in the
+    /// order of the list.
+    pub fn matching<'a>(
+        &self,
+        patterns: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>,
+    ) -> Vec<(&'static str, String)> {
+        let patterns = patterns.into_iter();
+        let is_asked_for =
+            |row: &&Parameter| patterns.clone().any(|pattern| matches(pattern, row.name.as_bytes(), true));
+        PARAMETERS.iter().filter(is_asked_for).map(|row| (row.name, row.text(self))).collect()
     }
 
     /// The configuration after CONFIG SET of these names and values: all of them, or the error of one.
@@ -81,6 +87,17 @@ impl Config {
             parameter.assign(&mut changed, text).map_err(|refusal| set_failed(name, &refusal))?;
         }
         Ok(changed)
+    }
+
+    /// True when a connection's commands never overlap.
+    pub fn pipeline_order_strict(&self) -> bool {
+        self.pipeline_order == PipelineOrder::Strict
+    }
+
+    /// Bytes of unsent replies at which a connection of the normal class is closed, the engine's own bound included.
+    pub fn output_hard_limit_bytes(&self) -> usize {
+        let limit = self.client_output_buffer_limit.of(ClientClass::Normal);
+        usize::try_from(limit.hard_bytes_or_max()).unwrap_or(usize::MAX)
     }
 
     /// Sets one parameter while the server starts, when those of [`Change::AtStart`] may still change. `None` when there is no

@@ -166,9 +166,9 @@ parameters! {
         read_by: "kora-server, which makes it absolute, and locks it when it is given, before the shards start",
     }
     loglevel: LogLevel = "loglevel" {
-        kind: Kind::OneOf(LogLevel::NAMES), default: LogLevel::Notice, change: Change::AtStart,
+        kind: Kind::OneOf(LogLevel::NAMES), default: LogLevel::Notice, change: Change::AtRunTime,
         help: "How much is logged.",
-        read_by: "the logging of kora-server",
+        read_by: "the log of kora-server, when it starts and when the engine tells it of a change",
     }
     pipeline_order: PipelineOrder = "pipeline-order" {
         kind: Kind::OneOf(PipelineOrder::NAMES), default: PipelineOrder::Relaxed, change: Change::AtRunTime,

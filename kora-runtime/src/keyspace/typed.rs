@@ -143,7 +143,9 @@ impl Type for Str {
     #[inline]
     fn reference<'a>(entry: &'a Entry, bigs: &'a Slab<Big>) -> StrRef<'a> {
         match entry.kind() {
-            Kind::Int => StrRef::Int(i64::from_le_bytes(entry.payload().try_into().expect("an Int payload has 8 bytes"))),
+            Kind::Int => {
+                StrRef::Int(i64::from_le_bytes(entry.payload().try_into().expect("an Int payload has 8 bytes")))
+            }
             Kind::StrBig => match bigs.get(entry.handle()) {
                 Big::Str(bytes) => StrRef::Bytes(bytes),
                 _ => unreachable!("the kind says which variant the handle leads to"),
