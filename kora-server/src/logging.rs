@@ -1,7 +1,7 @@
 //! The log: lines on standard error.
 //!
-//! Owns: the format of a line and what the words of `loglevel` mean. Refuses to know: files and rotation, which are the business of whoever
-//! started the process. Start at [`start`].
+//! Owns: the format of a line and what the words of `loglevel` mean. Refuses to know: files and rotation, which are
+//! the business of whoever started the process. Start at [`start`].
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -9,7 +9,9 @@ use std::sync::OnceLock;
 use kora_macros::Keyword;
 use kora_runtime::config::LogLevel;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, reload};
 
 /// How a line of the log looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Keyword)]
@@ -21,51 +23,41 @@ pub enum LogFormat {
     Json,
 }
 
-/// Changes the level of the log that this process has started; set once.
-static LEVEL: OnceLock<SetLevel> = OnceLock::new();
-type SetLevel = Box<dyn Fn(LogLevel) + Send + Sync>;
+/// The level of the log that this process has started; set once.
+static LEVEL: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
 
 /// Sends the process's log to standard error from now on. A log that something else has set up before is left alone, so
 /// that a server can be started inside another program.
 pub fn start(level: LogLevel, format: LogFormat) {
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(filter(level))
-        .with_filter_reloading()
-        .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal());
-    let text_level = subscriber.reload_handle();
-    let (outcome, set_level): (_, SetLevel) = match format {
-        // A handle outlives its log only when the process ends.
-        LogFormat::Text => (subscriber.try_init(), Box::new(move |level| drop(text_level.reload(filter(level))))),
-        LogFormat::Json => {
-            let subscriber = subscriber.json().flatten_event(true);
-            let level_handle = subscriber.reload_handle();
-            (subscriber.try_init(), Box::new(move |level| drop(level_handle.reload(filter(level)))))
-        }
+    let (filter, handle) = reload::Layer::new(filter(level));
+    let ansi = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(ansi);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    if outcome.is_ok() {
+    if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {
         // Only one log is ever started, so that nothing is there yet.
-        let _ = LEVEL.set(set_level);
+        let _ = LEVEL.set(handle);
     }
 }
 
 /// Changes how much is logged, if the log is ours; for CONFIG SET loglevel.
 pub fn set_level(level: LogLevel) {
-    if let Some(set_level) = LEVEL.get() {
-        set_level(level);
+    if let Some(handle) = LEVEL.get() {
+        // It fails only when the log is gone, with nothing left to change.
+        let _ = handle.reload(filter(level));
     }
 }
 
 /// The least severe level that is logged.
-fn filter(level: LogLevel) -> EnvFilter {
-    let level = match level {
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
         LogLevel::Debug => LevelFilter::TRACE,
         LogLevel::Verbose => LevelFilter::DEBUG,
         LogLevel::Notice => LevelFilter::INFO,
         LogLevel::Warning => LevelFilter::WARN,
-    };
-    EnvFilter::default().add_directive(level.into())
+    }
 }
 
 #[cfg(test)]

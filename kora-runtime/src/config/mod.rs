@@ -1,7 +1,7 @@
 //! Configuration: the values of all parameters, and how CONFIG GET and CONFIG SET see them.
 //!
-//! Owns: lookup by name, changes that happen whole or not at all, the errors of CONFIG SET. Refuses to know: flags, files and the
-//! environment, which kora-server reads; what a parameter means, which its reader knows.
+//! Owns: lookup by name, changes that happen whole or not at all, the errors of CONFIG SET. Refuses to know: flags,
+//! files and the environment, which kora-server reads; what a parameter means, which its reader knows.
 //! Start at [`Config::set`]; the parameters are listed in `parameters.rs`.
 
 mod parameters;
@@ -46,8 +46,8 @@ impl Parameter {
 }
 
 impl Config {
-    /// Names and values of the parameters that any of `patterns` matches, in any case, for CONFIG GET. Each name comes once, in the
-    /// order of the list.
+    /// Names and values of the parameters that any of `patterns` matches, in any case, for CONFIG GET. Each name comes
+    /// once, in the order of the list.
     pub fn matching<'a>(
         &self,
         patterns: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>,
@@ -100,8 +100,8 @@ impl Config {
         usize::try_from(limit.hard_bytes_or_max()).unwrap_or(usize::MAX)
     }
 
-    /// Sets one parameter while the server starts, when those of [`Change::AtStart`] may still change. `None` when there is no
-    /// parameter of that name. On error nothing has changed.
+    /// Sets one parameter while the server starts, when those of [`Change::AtStart`] may still change. `None` when
+    /// there is no parameter of that name. On error nothing has changed.
     pub fn set_at_start(&mut self, name: &[u8], text: &[u8]) -> Option<Result<(), Refusal>> {
         Parameter::named(name).map(|parameter| parameter.assign(self, text))
     }

@@ -1,7 +1,7 @@
 //! The declared list of parameters.
 //!
-//! Owns: each parameter's name, type, kind, default, and who may change it when; the struct [`Config`] that holds their values.
-//! Refuses to know: how texts are read (`value.rs`) and how changes are put together (`mod.rs`).
+//! Owns: each parameter's name, type, kind, default, and who may change it when; the struct [`Config`] that holds
+//! their values. Refuses to know: how texts are read (`value.rs`) and how changes are put together (`mod.rs`).
 //! Start at the list under `parameters!`. A new parameter is one row there; something must read its field.
 
 use super::value::{Kind, LogLevel, MaxmemoryPolicy, OutputLimits, PipelineOrder, Refusal, Value};
