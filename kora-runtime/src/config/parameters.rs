@@ -216,9 +216,9 @@ parameters! {
         read_by: "the access clock of entries, OBJECT IDLETIME and OBJECT FREQ",
     }
     maxmemory_samples: u32 = "maxmemory-samples" {
-        kind: Kind::Integer(1, i32::MAX as i64), default: 5, change: NO_EVICTION,
+        kind: Kind::Integer(1, i32::MAX as i64), default: 5, change: Change::AtRunTime,
         help: "Keys that eviction compares before it picks one.",
-        read_by: "clients",
+        read_by: "eviction, which a `maxmemory` of 0 keeps off",
     }
     lfu_log_factor: u32 = "lfu-log-factor" {
         kind: COUNT, default: 10, change: Change::AtRunTime,

@@ -7,7 +7,8 @@
 use ahash::RandomState;
 
 use super::entry::{Entry, Kind};
-use crate::types::{Big, Slab, Slot, Sweep, Table, ValueMut};
+use crate::types::table::{Slot, Sweep, Table};
+use crate::types::{Big, Slab, ValueMut, hash_of};
 
 /// The keys of one database on one shard.
 #[derive(Debug, Default)]
@@ -86,7 +87,7 @@ impl Database {
     #[inline]
     pub fn insert(&mut self, hash: u64, entry: Entry, seeds: &RandomState) -> Slot {
         let marked = entry.expiry_ms().is_some();
-        self.table.insert(hash, entry, marked, |entry| seeds.hash_one(entry.key()))
+        self.table.insert(hash, entry, marked, |entry| hash_of(seeds, entry.key()))
     }
 
     /// Sets or clears an expiry.
@@ -115,13 +116,13 @@ impl Database {
 
     /// Removes an entry; its big value, if it had one, is handed back to be dropped in slices.
     pub fn remove(&mut self, slot: Slot, seeds: &RandomState) -> Option<Big> {
-        let entry = self.table.remove(slot, |entry| seeds.hash_one(entry.key()));
+        let entry = self.table.remove(slot, |entry| hash_of(seeds, entry.key()));
         entry.kind().is_big().then(|| self.bigs.remove(entry.handle()))
     }
 
     /// Takes a value out.
     pub fn detach(&mut self, slot: Slot, seeds: &RandomState) -> Detached {
-        let entry = self.table.remove(slot, |entry| seeds.hash_one(entry.key()));
+        let entry = self.table.remove(slot, |entry| hash_of(seeds, entry.key()));
         let big = entry.kind().is_big().then(|| self.bigs.remove(entry.handle()));
         Self::detached(&entry, big)
     }
@@ -159,7 +160,7 @@ impl Database {
 
     /// Visits some entries from a scan position on; see [`Table::scan`].
     pub fn scan(&self, position: u64, seeds: &RandomState, visit: &mut impl FnMut(&Entry)) -> u64 {
-        self.table.scan(position, |entry| seeds.hash_one(entry.key()), visit)
+        self.table.scan(position, |entry| hash_of(seeds, entry.key()), visit)
     }
 
     /// All entries in no order.
@@ -184,7 +185,7 @@ impl Database {
         let bigs = &mut self.bigs;
         self.table.sweep_marked(
             position,
-            |entry| seeds.hash_one(entry.key()),
+            |entry| hash_of(seeds, entry.key()),
             &mut |entry| if expired(entry) { Sweep::Remove } else { Sweep::Keep },
             &mut |entry: Entry| {
                 let big = entry.kind().is_big().then(|| bigs.remove(entry.handle()));
@@ -195,12 +196,13 @@ impl Database {
 
     /// Drops up to `max` entries of a database that is being thrown away; big values go to `sink`. True while there is more.
     pub fn drain_some(&mut self, max: usize, sink: &mut impl FnMut(Big)) -> bool {
-        for entry in self.table.drain_some(max) {
+        let bigs = &mut self.bigs;
+        self.table.drain_some(max, &mut |entry: Entry| {
             if entry.kind().is_big() {
-                sink(self.bigs.remove(entry.handle()));
+                sink(bigs.remove(entry.handle()));
             }
-        }
-        self.table.len() > 0
+        });
+        !self.table.is_empty()
     }
 
     /// Bytes that the table itself takes, without the entries' allocations.

@@ -14,8 +14,8 @@ pub use database::{Database, Detached};
 pub use entry::{Entry, Kind};
 pub use event::{Event, EventClass};
 
-/// Number of databases, as in Redis's default configuration.
-pub const DATABASES: usize = 16;
+pub use crate::limits::DATABASES;
+use crate::types::hash_of;
 
 /// All keys of one shard.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Keyspace {
     /// The hash of a key, the same on every shard.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
-        self.seeds.hash_one(key)
+        hash_of(&self.seeds, key)
     }
 
     /// The seeds of all tables.

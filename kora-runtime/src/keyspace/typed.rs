@@ -5,8 +5,7 @@
 use ahash::RandomState;
 
 use super::{Entry, Kind};
-use crate::error::CommandError;
-use crate::types::{Big, HashMut, HashRef, ListMut, ListRef, SetMut, SetRef, Slab, ValueMut, ZsetMut, ZsetRef};
+use crate::types::{Big, HashMut, HashRef, SetMut, SetRef, Slab, ValueMut};
 
 /// A type that a key can hold.
 pub trait Type {
@@ -14,16 +13,12 @@ pub trait Type {
     type Ref<'a>;
     /// How it is changed.
     type Mut<'a>;
-    /// The kind of an empty new value; its payload is [`Type::NEW_PAYLOAD`].
+    /// The kind of an empty new value, whose payload is empty.
     const NEW: Kind;
-    /// The payload of an empty new value.
-    const NEW_PAYLOAD: &'static [u8] = &[];
-    /// True for the kinds of this type.
-    fn is(kind: Kind) -> bool;
-    /// A view for reading. `entry` has a kind of this type.
-    fn reference<'a>(entry: &'a Entry, bigs: &'a Slab<Big>) -> Self::Ref<'a>;
-    /// A view for changing. The entry has a kind of this type.
-    fn mutable(value: ValueMut<'_>) -> Self::Mut<'_>;
+    /// A view for reading; `None` when the entry holds another type.
+    fn reference<'a>(entry: &'a Entry, bigs: &'a Slab<Big>) -> Option<Self::Ref<'a>>;
+    /// A view for changing; `None` when the entry holds another type.
+    fn mutable(value: ValueMut<'_>) -> Option<Self::Mut<'_>>;
 }
 
 /// Strings.
@@ -101,7 +96,7 @@ pub const INLINE_STRING_BYTES_MAX: usize = 1024;
 impl StrMut<'_> {
     /// The string as it is.
     pub fn get(&self) -> StrRef<'_> {
-        Str::reference(self.value.entry, self.value.bigs)
+        Str::reference(self.value.entry, self.value.bigs).expect("a StrMut is made for strings only")
     }
 
     /// Changes the bytes in place: an integer becomes text first, a long result moves out of the entry. Says that the result is `raw`.
@@ -126,7 +121,10 @@ impl StrMut<'_> {
     /// Stores an integer.
     #[inline]
     pub fn set_int(&mut self, number: i64) {
-        self.value.replace_inline(Kind::Int, &number.to_le_bytes());
+        if self.value.entry.kind().is_big() {
+            self.value.bigs.remove(self.value.entry.handle());
+        }
+        self.value.entry.set_payload(Kind::Int, &number.to_le_bytes());
     }
 }
 
@@ -136,68 +134,50 @@ impl Type for Str {
     const NEW: Kind = Kind::Str;
 
     #[inline]
-    fn is(kind: Kind) -> bool {
-        matches!(kind, Kind::Str | Kind::Int | Kind::StrBig)
-    }
-
-    #[inline]
-    fn reference<'a>(entry: &'a Entry, bigs: &'a Slab<Big>) -> StrRef<'a> {
+    fn reference<'a>(entry: &'a Entry, bigs: &'a Slab<Big>) -> Option<StrRef<'a>> {
         match entry.kind() {
+            Kind::Str => Some(StrRef::Bytes(entry.payload())),
             Kind::Int => {
-                StrRef::Int(i64::from_le_bytes(entry.payload().try_into().expect("an Int payload has 8 bytes")))
+                Some(StrRef::Int(i64::from_le_bytes(entry.payload().try_into().expect("an Int payload has 8 bytes"))))
             }
             Kind::StrBig => match bigs.get(entry.handle()) {
-                Big::Str(bytes) => StrRef::Bytes(bytes),
-                _ => unreachable!("the kind says which variant the handle leads to"),
+                Big::Str(bytes) => Some(StrRef::Bytes(bytes)),
+                other => unreachable!("the handle of a string names {other:?}"),
             },
-            _ => StrRef::Bytes(entry.payload()),
+            _ => None,
         }
     }
 
-    fn mutable(value: ValueMut<'_>) -> StrMut<'_> {
-        StrMut { value }
+    #[inline]
+    fn mutable(value: ValueMut<'_>) -> Option<StrMut<'_>> {
+        matches!(value.entry.kind(), Kind::Str | Kind::Int | Kind::StrBig).then_some(StrMut { value })
     }
 }
 
 macro_rules! collection {
-    ($name:ident, $reference:ident, $mutable:ident, $new:ident, $payload:expr, [$($kind:ident),+]) => {
+    ($name:ident, $reference:ident, $mutable:ident, $new:ident) => {
         impl Type for $name {
             type Ref<'a> = $reference<'a>;
             type Mut<'a> = $mutable<'a>;
             const NEW: Kind = Kind::$new;
-            const NEW_PAYLOAD: &'static [u8] = $payload;
 
             #[inline]
-            fn is(kind: Kind) -> bool {
-                matches!(kind, $(Kind::$kind)|+)
+            fn reference<'a>(entry: &'a Entry, bigs: &'a Slab<Big>) -> Option<$reference<'a>> {
+                $reference::open(entry, bigs)
             }
 
             #[inline]
-            fn reference<'a>(entry: &'a Entry, bigs: &'a Slab<Big>) -> $reference<'a> {
-                $reference::new(entry, bigs)
-            }
-
-            #[inline]
-            fn mutable(value: ValueMut<'_>) -> $mutable<'_> {
-                $mutable::new(value)
+            fn mutable(value: ValueMut<'_>) -> Option<$mutable<'_>> {
+                $mutable::open(value)
             }
         }
     };
 }
 
-collection!(List, ListRef, ListMut, ListPacked, &[], [ListPacked, ListBig]);
-collection!(Hash, HashRef, HashMut, HashPacked, &[], [HashPacked, HashBig]);
-collection!(Set, SetRef, SetMut, SetInts, &[2], [SetInts, SetPacked, SetBig]);
-collection!(Zset, ZsetRef, ZsetMut, ZsetPacked, &[], [ZsetPacked, ZsetBig]);
 
-/// Fails unless `entry` is of type `T` and may be looked at.
-#[inline]
-pub fn check<T: Type>(entry: &Entry) -> Result<(), CommandError> {
-    if entry.is_fenced() {
-        return Err(CommandError::Fenced);
-    }
-    if T::is(entry.kind()) { Ok(()) } else { Err(CommandError::WrongType) }
-}
+collection!(Hash, HashRef, HashMut, HashPacked);
+collection!(Set, SetRef, SetMut, SetInts);
+
 
 /// The hasher seeds of one data directory, expanded from four numbers.
 pub fn random_state(seeds: [u64; 4]) -> RandomState {

@@ -160,8 +160,8 @@ impl Core {
             lfu::touched(
                 entry.access(),
                 now_ms,
-                config.lfu_log_factor as u64,
-                config.lfu_decay_time as u64,
+                u64::from(config.lfu_log_factor),
+                u64::from(config.lfu_decay_time),
                 random.next_u64(),
             )
         } else {

@@ -11,10 +11,11 @@ use super::core::Core;
 use super::message::Call;
 use crate::argv::Argv;
 use crate::error::CommandError;
-use crate::keyspace::typed::{INLINE_STRING_BYTES_MAX, Str, Type, check};
+use crate::keyspace::typed::{INLINE_STRING_BYTES_MAX, Str, Type};
 use crate::keyspace::{Detached, Entry, Event, Kind};
 use crate::resp::number::parse_i64;
-use crate::types::{Big, Slot};
+use crate::types::Big;
+use crate::types::table::Slot;
 
 /// The context of one command on one shard.
 #[derive(Debug)]
@@ -142,8 +143,10 @@ impl<'s> ShardCx<'s> {
         let Some(slot) = found else { return Ok(None) };
         self.touch(slot);
         let (entry, bigs) = self.core.keyspace.database(usize::from(self.call.db)).value(slot);
-        check::<T>(entry)?;
-        Ok(Some(T::reference(entry, bigs)))
+        if entry.is_fenced() {
+            return Err(CommandError::Fenced);
+        }
+        T::reference(entry, bigs).map(Some).ok_or(CommandError::WrongType)
     }
 
     /// A key's value of type `T` for changing; `None` when the key does not exist.
@@ -165,7 +168,7 @@ impl<'s> ShardCx<'s> {
     pub fn write_or_create<T: Type>(&mut self, key: &[u8]) -> Result<T::Mut<'_>, CommandError> {
         let slot = match self.find(key) {
             Some(slot) => slot,
-            None => self.insert(key, T::NEW, T::NEW_PAYLOAD, None),
+            None => self.insert(key, T::NEW, &[], None),
         };
         self.mutable::<T>(slot)
     }
@@ -174,8 +177,10 @@ impl<'s> ShardCx<'s> {
     fn mutable<T: Type>(&mut self, slot: Slot) -> Result<T::Mut<'_>, CommandError> {
         self.touch(slot);
         let (database, seeds) = self.core.keyspace.database_mut(usize::from(self.call.db));
-        check::<T>(database.entry(slot))?;
-        Ok(T::mutable(database.value_mut(slot, seeds)))
+        if database.entry(slot).is_fenced() {
+            return Err(CommandError::Fenced);
+        }
+        T::mutable(database.value_mut(slot, seeds)).ok_or(CommandError::WrongType)
     }
 
     #[inline]

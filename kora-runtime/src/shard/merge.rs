@@ -26,14 +26,14 @@ pub fn merge(merge: Merge, argv: Argv<'_>, parts: &[&[u8]], owners: &[usize], re
         Merge::Max => reply.integer(integers().max().unwrap_or(0)),
         Merge::AllOk => reply.bytes_mut().extend_from_slice(parts[0]),
         Merge::InOrder => {
-            let mut elements: Vec<_> = parts.iter().map(|part| array_elements(part)).collect();
+            let mut elements: Vec<_> = parts.iter().map(|part| elements_of(part)).collect();
             reply.array(owners.len());
             for &owner in owners {
                 reply.bytes_mut().extend_from_slice(elements[owner].next().unwrap_or(b"$-1\r\n"));
             }
         }
         Merge::Concat => {
-            let elements: Vec<&[u8]> = parts.iter().flat_map(|part| array_elements(part)).collect();
+            let elements: Vec<&[u8]> = parts.iter().flat_map(|part| elements_of(part)).collect();
             if parts[0].first() == Some(&b'~') {
                 reply.set(elements.len());
             } else {
@@ -45,4 +45,9 @@ pub fn merge(merge: Merge, argv: Argv<'_>, parts: &[&[u8]], owners: &[usize], re
         }
         Merge::Custom(which) => table::custom_merge(which, argv, parts, reply),
     }
+}
+
+/// The elements of a part that is an array or a set; a part of ours always is.
+fn elements_of(part: &[u8]) -> impl Iterator<Item = &[u8]> {
+    array_elements(part).into_iter().flatten()
 }

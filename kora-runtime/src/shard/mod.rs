@@ -39,7 +39,7 @@ use self::session::Session;
 use self::stats::{CommandStats, Stats};
 use self::transaction::{Step, Target, Transactions, scope_of};
 use crate::argv::{Argv, Span};
-use crate::config::Config;
+use crate::config::{ClientClass, Config, PipelineOrder};
 use crate::error::CommandError;
 use crate::handlers::session::SessionCx;
 use crate::host::Host;
@@ -216,13 +216,18 @@ impl Shard {
     /// True when the session is over: everything was answered and written, or its client is to go at once.
     pub fn is_over(&mut self, session: u32) -> bool {
         let Some(open) = self.sessions[session as usize].as_deref() else { return true };
-        let limit = self.core.config.output_hard_limit_bytes();
-        if limit > 0 && open.out.len() > limit {
+        let client = self.core.clients.of(session);
+        let class = self.core.config.client_output_buffer_limit.of(ClientClass::Normal).hard_bytes as usize;
+        let limit = match (class, client.authenticated) {
+            (_, false) => limits::OUTPUT_UNAUTHENTICATED_BYTES_MAX,
+            (0, true) => limits::OUTPUT_BYTES_MAX,
+            (class, true) => class,
+        };
+        if open.out.len() > limit {
             self.core.stats.output_limit_disconnections += 1;
             return true;
         }
-        self.core.clients.of(session).kill && open.out.is_empty()
-            || open.closing && open.is_settled() && open.out.is_empty()
+        open.is_settled() && (client.kill || open.closing && open.out.is_empty())
     }
 
     fn session(&self, session: u32) -> Option<&Session> {
@@ -278,7 +283,7 @@ impl Shard {
             match decoder.next(rest, &limits_now) {
                 Ok(Decoded::Incomplete { at_least }) => {
                     session.wanted = at_least;
-                    if rest.len() > self.core.config.client_query_buffer_limit as usize {
+                    if rest.len() > self.core.config.client_query_buffer_limit {
                         self.core.stats.query_limit_disconnections += 1;
                         session.closing = true;
                     }
@@ -324,10 +329,10 @@ impl Shard {
     }
 
     fn decode_limits(&self, authenticated: bool) -> DecodeLimits {
-        if authenticated {
-            DecodeLimits { bulk_bytes_max: self.core.config.proto_max_bulk_len as usize, ..DecodeLimits::default() }
-        } else {
-            DecodeLimits::unauthenticated()
+        DecodeLimits {
+            bulk_bytes_max: self.core.config.proto_max_bulk_len,
+            request_bytes_max: self.core.config.client_query_buffer_limit,
+            ..DecodeLimits::new(authenticated)
         }
     }
 
@@ -374,7 +379,7 @@ impl Shard {
             Plan::Here => self.run_here(index, session, call, id, argv, false),
             Plan::One(owner) if owner == self.core.id => self.run_here(index, session, call, id, argv, true),
             Plan::One(owner) => {
-                if self.core.config.pipeline_order_strict() && !session.is_settled() {
+                if self.core.config.pipeline_order == PipelineOrder::Strict && !session.is_settled() {
                     return Flow::Wait;
                 }
                 let discard = self.discards_reply(index);
@@ -638,7 +643,7 @@ impl Shard {
 
     /// Marks clients that said nothing for `timeout` seconds to be closed.
     pub fn close_idle(&mut self) {
-        let timeout_ms = self.core.config.timeout as u64 * 1000;
+        let timeout_ms = u64::from(self.core.config.timeout) * 1000;
         if timeout_ms > 0 {
             let now_ms = self.core.now_ms;
             self.core.clients.kill(|client| now_ms.saturating_sub(client.last_ms) > timeout_ms);

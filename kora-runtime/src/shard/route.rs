@@ -5,7 +5,9 @@
 use ahash::RandomState;
 
 use super::message::ShardId;
-use crate::argv::{Argv, ArgReader, Cursor, Parse};
+use crate::argv::{ArgReader, Argv, Cursor, Parse};
+pub use crate::limits::SHARDS_MAX;
+use crate::types::hash_of;
 
 /// The part of a key that decides where it lives: what stands between the first `{` and the next `}` when that is not empty, else the whole key.
 #[inline]
@@ -24,19 +26,18 @@ pub fn shard_of(seeds: &RandomState, key: &[u8], shards: usize) -> ShardId {
         return 0;
     }
     // The high half of a product spreads the high bits of the hash; the tables use the low ones.
-    ((u128::from(seeds.hash_one(tag(key))) * shards as u128) >> 64) as ShardId
+    ((u128::from(hash_of(seeds, tag(key))) * shards as u128) >> 64) as ShardId
 }
 
 /// Bits of a SCAN cursor that name the shard.
 const SHARD_BITS: u32 = 10;
 const POSITION_UNUSED_BITS: u32 = 16;
 
-/// Most shards a process can have; a SCAN cursor names one in ten bits.
-pub const SHARDS_MAX: usize = 1 << SHARD_BITS;
+const _: () = assert!(SHARDS_MAX <= 1 << SHARD_BITS);
 
 /// A SCAN cursor taken apart: the shard, and the position in its table.
 pub fn scan_cursor(cursor: u64) -> (ShardId, u64) {
-    let shard = cursor & (SHARDS_MAX as u64 - 1);
+    let shard = cursor & ((1 << SHARD_BITS) - 1);
     (shard as ShardId, cursor >> SHARD_BITS << POSITION_UNUSED_BITS)
 }
 
