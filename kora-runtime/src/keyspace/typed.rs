@@ -5,7 +5,7 @@
 use ahash::RandomState;
 
 use super::{Entry, Kind};
-use crate::types::{Big, HashMut, HashRef, SetMut, SetRef, Slab, ValueMut};
+use crate::types::{Big, HashMut, HashRef, ListMut, ListRef, SetMut, SetRef, Slab, ValueMut, ZsetMut, ZsetRef};
 
 /// A type that a key can hold.
 pub trait Type {
@@ -175,8 +175,10 @@ macro_rules! collection {
 }
 
 
+collection!(List, ListRef, ListMut, ListPacked);
 collection!(Hash, HashRef, HashMut, HashPacked);
 collection!(Set, SetRef, SetMut, SetInts);
+collection!(Zset, ZsetRef, ZsetMut, ZsetPacked);
 
 
 /// The hasher seeds of one data directory, expanded from four numbers.
