@@ -19,7 +19,7 @@ pub enum Kind {
     Int = 1,
     /// String, handle of `Big::Str`.
     StrBig = 2,
-    /// List: packed elements.
+    /// List: number of elements u8, then the elements; see `types/list`.
     ListPacked = 3,
     /// List, handle of `Big::List`.
     ListBig = 4,
@@ -33,7 +33,7 @@ pub enum Kind {
     SetPacked = 8,
     /// Set, handle of `Big::Set`.
     SetBig = 9,
-    /// Sorted set: packed member, score (f64 LE), … in order of (score, member).
+    /// Sorted set: packed member, score, member, score… in order of (score, member).
     ZsetPacked = 10,
     /// Sorted set, handle of `Big::Zset`.
     ZsetBig = 11,
