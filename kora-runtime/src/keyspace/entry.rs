@@ -93,7 +93,7 @@ impl Entry {
         let key_len_len = if long_key { 4 } else { 1 };
         let mut bytes = Vec::with_capacity(EXPIRY_AT + expiry_len + key_len_len + key.len() + payload.len());
         bytes.push(kind as u8);
-        bytes.push(u8::from(expiry_ms.is_some()) * HAS_EXPIRY | u8::from(long_key) * LONG_KEY);
+        bytes.push((u8::from(expiry_ms.is_some()) * HAS_EXPIRY) | (u8::from(long_key) * LONG_KEY));
         bytes.extend_from_slice(&access.to_le_bytes());
         if let Some(expiry_ms) = expiry_ms {
             bytes.extend_from_slice(&expiry_ms.to_le_bytes());

@@ -305,11 +305,11 @@ impl BigHash {
 
     /// As [`HashRef::scan`].
     pub fn scan<'a>(&'a self, position: u64, visit: &mut impl FnMut(Element<'a>, Element<'a>)) -> u64 {
-        let rehash = |pair: &Box<[u8]>| hash_of(&self.seeds, split(pair).0);
-        self.pairs.scan(position, rehash, &mut |pair| {
+        let visit = &mut |pair: &'a Box<[u8]>| {
             let (field, value) = elements(pair);
             visit(field, value);
-        })
+        };
+        self.pairs.scan(position, |pair| hash_of(&self.seeds, split(pair).0), visit)
     }
 
     /// Drops up to `max` pairs and says whether any are left; nothing can be found any more.

@@ -3,7 +3,7 @@
 //! Owns: where a value lies, its tag and its mark. Refuses to know: keys, hash functions, expiry; the caller brings hashes
 //! and comparisons. Start at [`Table::find`] and [`Table::insert`].
 //!
-//! Linear hashing (Litwin 1980) over [`Segment`]s of about [`SEGMENT_LOAD`] values:
+//! Linear hashing (Litwin 1980) over segments of about [`SEGMENT_LOAD`] values; a value costs about 7 bytes beside itself.
 //!
 //! ```text
 //! hash   63 ……………………………………………………………… 0
@@ -26,15 +26,15 @@ use super::chance;
 use segment::{MARK, Segment, TAG_MASK};
 
 /// Values per segment, on average, at which segments are split.
-pub const SEGMENT_LOAD: usize = 40;
+pub const SEGMENT_LOAD: usize = 22;
 
 /// Values per segment, on average, below which segments are merged.
-pub const SEGMENT_LOAD_MIN: usize = SEGMENT_LOAD / 4;
+pub const SEGMENT_LOAD_MIN: usize = SEGMENT_LOAD / 3;
 
 /// Widths of a segment that one set of tags serves.
 const TAG_SERVES: u32 = 5;
 
-const CHUNK_BITS: u32 = 8;
+const CHUNK_BITS: u32 = 7;
 const CHUNK_SEGMENTS: usize = 1 << CHUNK_BITS;
 
 /// Draws of [`Table::sample_slot`] before it settles for the next value there is.
@@ -119,13 +119,13 @@ impl<T> Table<T> {
     /// The value at `slot`.
     #[inline]
     pub fn get(&self, slot: Slot) -> &T {
-        &self.segment(slot.segment as usize).values[slot.index as usize]
+        &self.segment(slot.segment as usize).values()[slot.index as usize]
     }
 
     /// The value at `slot`, to change; its hash must stay what it is.
     #[inline]
     pub fn get_mut(&mut self, slot: Slot) -> &mut T {
-        &mut self.segment_mut(slot.segment as usize).values[slot.index as usize]
+        self.segment_mut(slot.segment as usize).value_mut(slot.index as usize)
     }
 
     /// Adds a value that the table does not hold yet. `rehash` gives the hash of any value: one segment may have to split first.
@@ -143,7 +143,7 @@ impl<T> Table<T> {
             chunk.marked += 1;
             self.marked += 1;
         }
-        Slot { segment: at as u32, index: (self.segment(at).values.len() - 1) as u32 }
+        Slot { segment: at as u32, index: (self.segment(at).len() - 1) as u32 }
     }
 
     /// Takes out the value at `slot`. `rehash` as for [`insert`](Self::insert): one segment may be merged away.
@@ -156,13 +156,13 @@ impl<T> Table<T> {
     /// True when the value at `slot` is marked.
     #[inline]
     pub fn is_marked(&self, slot: Slot) -> bool {
-        self.segment(slot.segment as usize).tags[slot.index as usize] & MARK != 0
+        self.segment(slot.segment as usize).tag(slot.index as usize) & MARK != 0
     }
 
     /// Marks the value at `slot`, or takes its mark away.
     pub fn set_mark(&mut self, slot: Slot, marked: bool) {
         let chunk = &mut self.chunks[slot.segment as usize >> CHUNK_BITS];
-        let tag = &mut chunk.segments[slot.segment as usize % CHUNK_SEGMENTS].tags[slot.index as usize];
+        let tag = chunk.segments[slot.segment as usize % CHUNK_SEGMENTS].tag_mut(slot.index as usize);
         match (*tag & MARK != 0, marked) {
             (false, true) => {
                 *tag |= MARK;
@@ -186,7 +186,7 @@ impl<T> Table<T> {
             return 0;
         }
         let (segment, start, next) = self.shape.interval(position);
-        let values = &self.segment(segment).values;
+        let values = self.segment(segment).values();
         if position == start {
             values.iter().for_each(visit);
         } else {
@@ -210,14 +210,14 @@ impl<T> Table<T> {
         }
         let (at, _, next) = self.shape.interval(position);
         let (mut index, mut visited, mut removed) = (0, 0, 0);
-        while index < self.segment(at).tags.len() {
+        while index < self.segment(at).len() {
             let segment = self.segment(at);
-            if segment.tags[index] & MARK == 0 {
+            if segment.tag(index) & MARK == 0 {
                 index += 1;
                 continue;
             }
             visited += 1;
-            match visit(&segment.values[index]) {
+            match visit(&segment.values()[index]) {
                 Sweep::Keep => index += 1,
                 // The last value takes its place and is looked at next.
                 Sweep::Remove => {
@@ -251,7 +251,7 @@ impl<T> Table<T> {
         for _ in 0..SAMPLE_TRIES {
             let segment = chance::pick(random, segments);
             random = chance::next(random);
-            let len = self.segment(segment).values.len();
+            let len = self.segment(segment).len();
             let index = chance::pick(random, bound.max(len));
             random = chance::next(random);
             if index < len {
@@ -260,7 +260,7 @@ impl<T> Table<T> {
         }
         let first = chance::pick(random, segments);
         (first..segments).chain(0..first).find_map(|segment| {
-            let len = self.segment(segment).values.len();
+            let len = self.segment(segment).len();
             let index = (len > 0).then(|| chance::pick(chance::next(random), len))?;
             Some(Slot { segment: segment as u32, index: index as u32 })
         })
@@ -280,10 +280,10 @@ impl<T> Table<T> {
         let first = chance::pick(random, self.shape.segments);
         let random = chance::next(random);
         let pick_from = |segment: usize| {
-            let tags = &self.segment(segment).tags;
-            let marked = tags.iter().filter(|tag| **tag & MARK != 0).count();
+            let tags = || self.segment(segment).tags().enumerate().filter(|(_, tag)| tag & MARK != 0);
+            let marked = tags().count();
             let wanted = (marked > 0).then(|| chance::pick(random, marked))?;
-            let index = tags.iter().enumerate().filter(|(_, tag)| **tag & MARK != 0).nth(wanted)?.0;
+            let index = tags().nth(wanted)?.0;
             Some(Slot { segment: segment as u32, index: index as u32 })
         };
         let chunk_end = ((first >> CHUNK_BITS) + 1) << CHUNK_BITS;
@@ -309,10 +309,9 @@ impl<T> Table<T> {
         let mut drained = 0;
         while drained < max && self.shape.segments > 0 {
             let last = self.segment_mut(self.shape.segments - 1);
-            let from = last.values.len().saturating_sub(max - drained);
-            drained += last.values.len() - from;
-            let marked = last.tags.drain(from..).filter(|tag| tag & MARK != 0).count();
-            last.values.drain(from..).for_each(&mut *sink);
+            let from = last.len().saturating_sub(max - drained);
+            drained += last.len() - from;
+            let marked = last.drain_from(from, sink);
             let emptied = from == 0;
             self.marked -= marked;
             self.chunks[(self.shape.segments - 1) >> CHUNK_BITS].marked -= marked;
@@ -480,7 +479,7 @@ impl<'a, T> Iterator for Iter<'a, T> {
                 return Some(value);
             }
             match self.segments.next() {
-                Some(segment) => self.values = segment.values.iter(),
+                Some(segment) => self.values = segment.values().iter(),
                 None => self.segments = self.chunks.next()?.segments.iter(),
             }
         }
