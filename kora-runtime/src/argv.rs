@@ -5,7 +5,7 @@
 //! Start at [`Parse`]: generated structs, enums and the scalar types here all implement it.
 
 use crate::error::CommandError;
-use crate::resp::number::{parse_f64, parse_i64};
+use crate::resp::number::{parse_f64, parse_f64_bound, parse_i64};
 
 /// Where one argument lies in its buffer, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,7 +181,8 @@ impl<'a> Parse<'a> for i64 {
 
 impl<'a> Parse<'a> for u64 {
     fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
-        u64::try_from(reader.next_i64()?).map_err(|_| CommandError::NotPositive)
+        // Redis has one text for a count that is negative and for one that is no number at all.
+        parse_i64(reader.next_bytes()?).and_then(|number| u64::try_from(number).ok()).ok_or(CommandError::NotPositive)
     }
     fn encode(&self, out: &mut ArgvBuf) {
         out.push(itoa::Buffer::new().format(*self).as_bytes());
@@ -231,7 +232,7 @@ impl<'a> Parse<'a> for ScoreBound {
             Some(rest) => (true, rest),
             None => (false, word),
         };
-        let score = parse_f64(digits).ok_or(CommandError::MinMaxNotAFloat)?;
+        let score = parse_f64_bound(digits).ok_or(CommandError::MinMaxNotAFloat)?;
         Ok(Self { score, exclusive })
     }
     fn encode(&self, out: &mut ArgvBuf) {

@@ -4,8 +4,11 @@
 //! Refuses to know: sockets, files, JSON, vectors, HTTP.
 
 pub mod argv;
+pub mod config;
 pub mod error;
+pub mod glob;
 pub mod keyspace;
+pub mod limits;
 pub mod reply;
 pub mod resp;
 pub mod types;

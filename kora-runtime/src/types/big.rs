@@ -3,7 +3,9 @@
 //! Owns: the list of what such a value can be. Refuses to know: which key it belongs to. Start at [`Big`].
 
 use super::hash::BigHash;
+use super::list::List;
 use super::set::BigSet;
+use super::zset::BigZset;
 
 pub use super::slab::Slab;
 
@@ -13,19 +15,25 @@ pub use super::slab::Slab;
 pub enum Big {
     /// A long string.
     Str(Vec<u8>),
+    /// A list.
+    List(Box<List>),
     /// A hash.
     Hash(Box<BigHash>),
     /// A set.
     Set(Box<BigSet>),
+    /// A sorted set.
+    Zset(Box<BigZset>),
 }
 
 impl Big {
-    /// Bytes of everything behind the value, without walking over it.
+    /// Bytes of everything behind the value, without walking over its elements.
     pub fn heap_bytes(&self) -> usize {
         match self {
             Self::Str(bytes) => bytes.capacity(),
+            Self::List(list) => size_of::<List>() + list.heap_bytes(),
             Self::Hash(hash) => size_of::<BigHash>() + hash.heap_bytes(),
             Self::Set(set) => size_of::<BigSet>() + set.heap_bytes(),
+            Self::Zset(zset) => size_of::<BigZset>() + zset.heap_bytes(),
         }
     }
 
@@ -37,8 +45,10 @@ impl Big {
                 *bytes = Vec::new();
                 false
             }
+            Self::List(list) => list.drain_some(max),
             Self::Hash(hash) => hash.drain_some(max),
             Self::Set(set) => set.drain_some(max),
+            Self::Zset(zset) => zset.drain_some(max),
         }
     }
 }
