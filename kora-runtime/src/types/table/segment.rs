@@ -1,6 +1,7 @@
 //! A few dozen values in dense order, each with its tag.
 //!
-//! Owns: the search by tag, how vectors grow and shrink. Refuses to know: what a tag is made of. Start at [`Segment::find`].
+//! Owns: the search by tag, how vectors grow and shrink. Refuses to know: what a tag is made of. Start at
+//! [`Segment::find`].
 
 /// The bits of a tag that come from the hash.
 pub(super) const TAG_MASK: u16 = 0x7fff;
@@ -14,8 +15,8 @@ const NEAR: usize = 48;
 /// Values that a segment makes room for at once: little, for slack is memory that nobody uses.
 const GROWTH: usize = 4;
 
-/// Values and their tags. Tags of the first [`NEAR`] values are near; what stands there after the last value's tag is left over
-/// and means nothing. A segment that is fuller than most has further tags elsewhere.
+/// Values and their tags. Tags of the first [`NEAR`] values are near; what stands there after the last value's tag is
+/// left over and means nothing. A segment that is fuller than most has further tags elsewhere.
 #[derive(Debug, Clone)]
 #[repr(align(64))]
 pub(super) struct Segment<T> {
@@ -113,7 +114,8 @@ impl<T> Segment<T> {
         self.heap_bytes() - before
     }
 
-    /// Takes a value out, the last one taking its place; returns its tag, itself, and by how many bytes the segment shrank.
+    /// Takes a value out, the last one taking its place; returns its tag, itself, and by how many bytes the segment
+    /// shrank.
     #[inline]
     pub(super) fn swap_remove(&mut self, index: usize) -> (u16, T, usize) {
         let before = self.heap_bytes();
@@ -192,8 +194,8 @@ impl<T> Segment<T> {
 
 /// The index of the first tag that equals `tag`, or [`NEAR`].
 ///
-/// There is no branch in here, so that no search is mispredicted: it becomes some fifty vector instructions, which keep the
-/// largest number of an equal tag, of numbers that fall from tag to tag.
+/// There is no branch in here, so that no search is mispredicted: it becomes some fifty vector instructions, which keep
+/// the largest number of an equal tag, of numbers that fall from tag to tag.
 #[inline]
 fn first_equal(tags: &[u16; NEAR], tag: u16) -> usize {
     const NUMBERS: [i16; NEAR] = {

@@ -93,7 +93,7 @@ fn does_what_a_hash_map_does() {
 fn a_segment_finds_near_and_far_tags_and_never_what_is_left_over() {
     for len in 0..150_u16 {
         // Five different tags, every second value marked.
-        let tag_of = |value: &u16| value % 5 << 10;
+        let tag_of = |value: &u16| (value % 5) << 10;
         let mut segment = Segment::default();
         let mut bytes = 0;
         for value in 0..len {
