@@ -1,6 +1,6 @@
 //! Patterns of names: KEYS, SCAN, PSUBSCRIBE, CONFIG GET, ACL.
 //!
-//! Owns: what `* ? [abc] [^a-z] \x` match. Refuses to know: what is matched. Start at [`matches`].
+//! Owns: what `* ? [abc] [^a-z] \x` match. Refuses to know: what is matched. Start at [`matches()`].
 //!
 //! This is Redis's `stringmatchlen`, oddities included: an empty string is matched by the empty pattern alone, not by `*`
 //! (its callers take `*` for "all" before they match); `[` without `]` ends with the pattern; in `[a-]` the `]` is the end of a

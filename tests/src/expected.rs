@@ -149,7 +149,8 @@ impl Expected {
     fn parse_at(lines: &[&str], at: &mut usize, depth: usize) -> Result<Self, String> {
         let line = lines.get(*at).ok_or("the reply ends before its last element")?;
         let written = line.strip_prefix(&"  ".repeat(depth)).filter(|rest| !rest.starts_with(' '));
-        let written = written.ok_or_else(|| format!("line {} of the reply must be indented {} blanks", *at + 1, depth * 2))?;
+        let written =
+            written.ok_or_else(|| format!("line {} of the reply must be indented {} blanks", *at + 1, depth * 2))?;
         *at += 1;
         let leaf = |kind, text| Ok(Self { kind, text, items: Vec::new(), open: false });
         match written {
@@ -159,7 +160,8 @@ impl Expected {
         }
         let mark = written.chars().next();
         let found = MARKS.iter().find(|(_, known)| Some(*known) == mark);
-        let (kind, rest) = found.map(|(kind, _)| (*kind, &written[1..])).ok_or_else(|| format!("no kind of reply: {written}"))?;
+        let (kind, rest) =
+            found.map(|(kind, _)| (*kind, &written[1..])).ok_or_else(|| format!("no kind of reply: {written}"))?;
         if !kind.is_aggregate() {
             return leaf(kind, words::untext(rest)?);
         }
@@ -194,6 +196,16 @@ impl Expected {
         for item in &self.items {
             item.write_lines(depth + 1, lines);
         }
+    }
+
+    /// The reply with the elements of its sets in byte order, so that it is written the same every time.
+    pub fn sorted(&self) -> Self {
+        let mut sorted = self.clone();
+        sorted.items = self.items.iter().map(Self::sorted).collect();
+        if self.kind == Kind::Set {
+            sorted.items.sort_by_cached_key(Self::lines);
+        }
+        sorted
     }
 
     /// The reply as `protocol` can show it, for people to read.

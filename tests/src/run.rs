@@ -3,7 +3,7 @@
 //! Owns: what happens at each step, and how a mismatch is shown. Refuses to know: files, and what stands behind a target.
 //! Start at [`Target`]; [`check`] is what a test calls, [`run`] what it is made of.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 
 use crate::expected::Expected;
@@ -130,6 +130,8 @@ pub fn run(target: &mut dyn Target, transcript: &Transcript, protocol: Protocol)
         clients: HashMap::new(),
         current: "main".into(),
         command: String::new(),
+        kept: HashMap::new(),
+        scan: None,
         label,
         report: Report::default(),
     };
@@ -161,6 +163,10 @@ struct Run<'a> {
     clients: HashMap<String, Client>,
     current: String,
     command: String,
+    /// Texts of replies, by the names they were kept under.
+    kept: HashMap<String, Vec<u8>>,
+    /// The command that has to be called again, and where its cursor stands.
+    scan: Option<(Vec<Vec<u8>>, usize)>,
     label: String,
     report: Report,
 }
@@ -177,13 +183,14 @@ impl Run<'_> {
                 self.client().map(|_| ())
             }
             Action::Advance(ms) => self.target.advance(*ms),
-            Action::Send(argv) => {
-                self.command = show(argv);
-                let asked = asked_protocol(argv);
-                let client = self.client()?;
-                client.asked = asked;
-                let number = client.number;
-                self.target.send(number, argv)
+            Action::Send(argv) => self.send(argv),
+            Action::Scan(argv) => {
+                let cursor_at = if argv[0].eq_ignore_ascii_case(b"SCAN") { 1 } else { 2 };
+                if argv.len() <= cursor_at {
+                    return Err("`@ scan` is for a command with a cursor".into());
+                }
+                self.scan = Some((argv.clone(), cursor_at));
+                self.send(argv)
             }
             Action::Raw(bytes) => {
                 self.command = format!("raw {}", words::quote(bytes));
@@ -195,12 +202,64 @@ impl Run<'_> {
                 let received = self.target.receive(number)?;
                 self.clients.remove(&self.current);
                 if let Received::Value(value) = received {
-                    self.mismatch(step.line, vec!["(the end of the connection)".into()], Expected::from(&value).lines());
+                    self.mismatch(
+                        step.line,
+                        vec!["(the end of the connection)".into()],
+                        Expected::from(&value).lines(),
+                    );
                 }
                 Ok(())
             }
             Action::Expect(expect) => self.expect(index, step.line, expect),
         }
+    }
+
+    fn send(&mut self, argv: &[Vec<u8>]) -> Result<(), String> {
+        let argv: Vec<Vec<u8>> = argv.iter().map(|word| self.filled_in(word)).collect();
+        self.command = show(&argv);
+        let client = self.client()?;
+        client.asked = asked_protocol(&argv);
+        let number = client.number;
+        self.target.send(number, &argv)
+    }
+
+    /// A word with what was kept in the place of its name.
+    fn filled_in(&self, word: &[u8]) -> Vec<u8> {
+        let mut filled = word.to_vec();
+        for (name, text) in &self.kept {
+            let mark = format!("%{name}%");
+            while let Some(at) = filled.windows(mark.len()).position(|part| part == mark.as_bytes()) {
+                filled.splice(at..at + mark.len(), text.iter().copied());
+            }
+        }
+        filled
+    }
+
+    /// Goes on with a scan that has begun with the reply `first`, until its cursor is 0.
+    fn scan_on(&mut self, first: Value, argv: &[Vec<u8>], cursor_at: usize) -> Result<Value, String> {
+        const CALLS_MAX: usize = 100_000;
+        let pairs = argv[0].eq_ignore_ascii_case(b"HSCAN") || argv[0].eq_ignore_ascii_case(b"ZSCAN");
+        let mut argv = argv.to_vec();
+        let mut found: BTreeSet<Vec<Vec<u8>>> = BTreeSet::new();
+        let mut page = first;
+        for _ in 0..CALLS_MAX {
+            let Value::Array(parts) = &page else { return Ok(page) };
+            let [Value::Bulk(cursor), Value::Array(items)] = &parts[..] else { return Ok(page) };
+            let texts: Vec<Vec<u8>> = items.iter().filter_map(|item| item.bytes().map(<[u8]>::to_vec)).collect();
+            found.extend(texts.chunks(if pairs { 2 } else { 1 }).map(<[_]>::to_vec));
+            if cursor == b"0" {
+                let items = found.into_iter().flatten().map(Value::Bulk).collect();
+                return Ok(Value::Array(vec![Value::Bulk(b"0".to_vec()), Value::Array(items)]));
+            }
+            argv[cursor_at].clone_from(cursor);
+            let number = self.client()?.number;
+            self.target.send(number, &argv)?;
+            page = match self.target.receive(number)? {
+                Received::Value(value) => value,
+                Received::Closed => return Err("closed in the middle of a scan".into()),
+            };
+        }
+        Err(format!("a scan did not end within {CALLS_MAX} calls"))
     }
 
     fn expect(&mut self, index: usize, line: usize, expect: &Expect) -> Result<(), String> {
@@ -210,10 +269,17 @@ impl Run<'_> {
         }
         let client = self.client()?;
         let (number, asked) = (client.number, client.asked.take());
-        let got = match self.target.receive(number)? {
-            Received::Value(value) => Some(Expected::from(&value)),
-            Received::Closed => None,
+        let scan = self.scan.take();
+        let got = match (self.target.receive(number)?, scan) {
+            (Received::Closed, _) => None,
+            (Received::Value(value), None) => Some(Expected::from(&value)),
+            (Received::Value(value), Some((argv, cursor_at))) => {
+                Some(Expected::from(&self.scan_on(value, &argv, cursor_at)?))
+            }
         };
+        if let (Some(name), Some(got)) = (&expect.keep, &got) {
+            self.kept.insert(name.clone(), got.text.clone());
+        }
         let mut protocol = protocol;
         if let (Some(asked), Some(got)) = (asked, &got)
             && got.kind != crate::expected::Kind::Error
@@ -353,7 +419,8 @@ mod tests {
 
     #[test]
     fn steps_reach_the_connection_they_are_for() {
-        let text = "> A b\n< +OK\n@ client x\n@ raw \"zz\"\n< :1\n@ advance 5ms\n@ client main\n> C\n@ closed\n> D\n< nil\n";
+        let text =
+            "> A b\n< +OK\n@ client x\n@ raw \"zz\"\n< :1\n@ advance 5ms\n@ client main\n> C\n@ closed\n> D\n< nil\n";
         let (wrong, log) = mismatches(text, Protocol::Resp2, &["+OK\r\n", ":1\r\n", "", "$-1\r\n"]);
         assert_eq!(wrong, []);
         let steps = ["reset", "1 speaks 2", "1 A b", "2 speaks 2", "2 raw 2", "5 ms", "1 C", "3 speaks 2", "3 D"];
@@ -382,11 +449,32 @@ mod tests {
 
     #[test]
     fn hello_changes_what_is_expected_of_its_connection() {
-        let text = "> HELLO 3\n<2 *0\n<3 %0\n> Z\n< ,1\n> HELLO 9\n< -NOPROTO no\n> Z\n< ,1\n> RESET\n< +RESET\n> Z\n< ,1\n";
+        let text =
+            "> HELLO 3\n<2 *0\n<3 %0\n> Z\n< ,1\n> HELLO 9\n< -NOPROTO no\n> Z\n< ,1\n> RESET\n< +RESET\n> Z\n< ,1\n";
         let replies = ["%0\r\n", ",1\r\n", "-NOPROTO no\r\n", ",1\r\n", "+RESET\r\n", "$1\r\n1\r\n"];
         for protocol in Protocol::ALL {
             assert_eq!(mismatches(text, protocol, &replies).0, []);
         }
+    }
+
+    #[test]
+    fn a_reply_that_is_kept_fills_later_commands() {
+        let text = "@ keep id\n@ match\n> CLIENT ID\n< :*\n> KILL a%id%b %id% %other%\n< +OK\n";
+        let (wrong, log) = mismatches(text, Protocol::Resp2, &[":17\r\n", "+OK\r\n"]);
+        assert_eq!(wrong, []);
+        assert_eq!(log.last().map(String::as_str), Some("1 KILL a17b 17 %other%"));
+    }
+
+    #[test]
+    fn a_scan_goes_on_until_its_cursor_is_zero() {
+        let page = ["*2\r\n$1\r\n7\r\n*2\r\n$1\r\nb\r\n$1\r\nc\r\n", "*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$1\r\nc\r\n"];
+        let (wrong, log) =
+            mismatches("@ scan\n> SCAN 0 COUNT 2\n< *2\n  $0\n  *3\n    $a\n    $b\n    $c\n", Protocol::Resp2, &page);
+        assert_eq!((wrong, &log[2..]), (vec![], &["1 SCAN 0 COUNT 2".to_owned(), "1 SCAN 7 COUNT 2".to_owned()][..]));
+        let text = "@ scan\n> HSCAN h 0\n< *2\n  $0\n  *4\n    $a\n    $c\n    $b\n    $c\n";
+        assert_eq!(mismatches(text, Protocol::Resp2, &page).0, []);
+        let text = "@ scan\n> SCAN x\n< -ERR invalid cursor\n> PING\n< +PONG\n";
+        assert_eq!(mismatches(text, Protocol::Resp2, &["-ERR invalid cursor\r\n", "+PONG\r\n"]).0, []);
     }
 
     #[test]

@@ -15,6 +15,9 @@
 //! @ match                  in the next reply `*` stands for any bytes of a text or number
 //! @ unordered              the elements and pairs of the next reply come in any order (those of a set always do)
 //! @ differs REASON         the next reply is Kora's; redis-server gives another
+//! @ keep NAME              the text of the next reply stands for %NAME% in later commands
+//! @ scan                   the next command is SCAN or a relative: called until its cursor is 0; the reply that is compared has the
+//!                          elements of all calls, each once, in byte order
 //! @ silent                 the next command has no reply, or its reply comes later
 //! @ kora-only              the next command and its replies are not for redis-server
 //! @ oracle-only            the next command and its replies are for redis-server alone
@@ -71,6 +74,8 @@ pub enum Audience {
 pub enum Action {
     /// Sends a command.
     Send(Vec<Vec<u8>>),
+    /// Sends a command of the SCAN family, and again until its cursor is 0.
+    Scan(Vec<Vec<u8>>),
     /// Sends bytes.
     Raw(Vec<u8>),
     /// Reads one reply.
@@ -94,6 +99,8 @@ pub struct Expect {
     pub leniency: Leniency,
     /// Why redis-server replies otherwise.
     pub differs: Option<String>,
+    /// The name under which its text is kept.
+    pub keep: Option<String>,
     /// The lines it takes, counted from 0; none for a reply that is still to be filled in.
     pub lines: Range<usize>,
 }
@@ -201,17 +208,25 @@ pub fn files() -> std::io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+#[derive(Debug, Default, PartialEq)]
+struct About {
+    leniency: Leniency,
+    differs: Option<String>,
+    keep: Option<String>,
+}
+
 #[derive(Default)]
 struct Parser<'a> {
     name: &'a str,
     protocol: Option<Protocol>,
     steps: Vec<Step>,
-    leniency: Leniency,
-    differs: Option<String>,
+    /// What was said about the next reply.
+    about: About,
     silent: bool,
+    scan: bool,
     audience: Option<Audience>,
-    /// The line of a command that has no reply yet.
-    unanswered: Option<usize>,
+    /// The line of a command that has no reply yet, and what was said about it.
+    unanswered: Option<(usize, About)>,
     /// The audience of the last command, which its replies share.
     of_command: Option<Audience>,
 }
@@ -226,7 +241,8 @@ impl Parser<'_> {
                 if argv.is_empty() {
                     return Err("a command without words".into());
                 }
-                self.command(Action::Send(argv), at)
+                let scan = std::mem::take(&mut self.scan);
+                self.command(if scan { Action::Scan(argv) } else { Action::Send(argv) }, at)
             }
             '<' => self.reply(lines, at),
             '@' => {
@@ -242,7 +258,9 @@ impl Parser<'_> {
         let audience = self.audience.take().unwrap_or(Audience::All);
         self.of_command = Some(audience);
         self.push(action, at);
-        self.unanswered = (!std::mem::take(&mut self.silent)).then_some(at);
+        if !std::mem::take(&mut self.silent) {
+            self.unanswered = Some((at, std::mem::take(&mut self.about)));
+        }
         Ok(())
     }
 
@@ -257,21 +275,31 @@ impl Parser<'_> {
         written.extend(&lines[1..]);
         let expected = Expected::parse(&written)?;
         let range = at..at + lines.len();
-        self.unanswered = None;
+        if let Some((_, about)) = self.unanswered.take() {
+            let Leniency { any, globs, unordered } = about.leniency;
+            self.about.leniency.any |= any;
+            self.about.leniency.globs |= globs;
+            self.about.leniency.unordered |= unordered;
+            self.about.differs = about.differs.or(self.about.differs.take());
+            self.about.keep = about.keep.or(self.about.keep.take());
+        }
         if let Some(Step { action: Action::Expect(last), .. }) = self.steps.last_mut()
             && only == Some(Protocol::Resp3)
             && last.lines.end == at
             && last.resp3.is_none()
+            && self.about == About::default()
         {
             last.resp3 = Some(expected);
             last.lines.end = range.end;
             return Ok(());
         }
+        let About { leniency, differs, keep } = std::mem::take(&mut self.about);
         let expect = Expect {
             resp2: (only != Some(Protocol::Resp3)).then(|| expected.clone()),
             resp3: (only != Some(Protocol::Resp2)).then_some(expected),
-            leniency: std::mem::take(&mut self.leniency),
-            differs: self.differs.take(),
+            leniency,
+            differs,
+            keep,
             lines: range,
         };
         self.push(Action::Expect(expect), at);
@@ -280,12 +308,14 @@ impl Parser<'_> {
 
     fn directive(&mut self, word: &str, rest: &str, at: usize) -> Result<(), String> {
         match (word, rest) {
-            ("any", "") => self.leniency.any = true,
-            ("match", "") => self.leniency.globs = true,
-            ("unordered", "") => self.leniency.unordered = true,
+            ("any", "") => self.about.leniency.any = true,
+            ("match", "") => self.about.leniency.globs = true,
+            ("unordered", "") => self.about.leniency.unordered = true,
+            ("scan", "") => self.scan = true,
+            ("keep", name) if !name.is_empty() => self.about.keep = Some(name.to_owned()),
             ("silent", "") => self.silent = true,
             ("differs", "") => return Err("`@ differs` needs a reason".into()),
-            ("differs", reason) => self.differs = Some(reason.to_owned()),
+            ("differs", reason) => self.about.differs = Some(reason.to_owned()),
             ("kora-only", "") => self.audience = Some(Audience::Kora),
             ("oracle-only", "") => self.audience = Some(Audience::Oracle),
             ("closed", "") => {
@@ -319,20 +349,14 @@ impl Parser<'_> {
 
     fn finish(&mut self) -> Result<(), String> {
         self.fill_in();
-        let idle = self.leniency == Leniency::default() && self.differs.is_none() && !self.silent && self.audience.is_none();
+        let idle = self.about == About::default() && !self.silent && !self.scan && self.audience.is_none();
         if idle { Ok(()) } else { Err(format!("{} ends with a directive that is about nothing", self.name)) }
     }
 
     /// Puts an empty reply behind a command that got none.
     fn fill_in(&mut self) {
-        if let Some(at) = self.unanswered.take() {
-            let expect = Expect {
-                resp2: None,
-                resp3: None,
-                leniency: std::mem::take(&mut self.leniency),
-                differs: self.differs.take(),
-                lines: at + 1..at + 1,
-            };
+        if let Some((at, About { leniency, differs, keep })) = self.unanswered.take() {
+            let expect = Expect { resp2: None, resp3: None, leniency, differs, keep, lines: at + 1..at + 1 };
             self.push(Action::Expect(expect), at);
         }
     }
@@ -391,6 +415,9 @@ mod tests {
         let error = Transcript::parse("t", text).expect_err("no reply");
         assert_eq!((error.line, error.to_string().starts_with("t:1: a command without a reply")), (1, true));
         let drafts = Transcript::parse_draft("t", text).expect("a draft").steps;
+        let text = "> A\n@ any\n> B\n< nil\n";
+        let Action::Expect(a) = &Transcript::parse_draft("t", text).expect("a draft").steps[1].action else { panic!() };
+        assert!(!a.leniency.any, "what is said about the next command is not about this one");
         assert!(matches!(&drafts[1].action, Action::Expect(expect) if expect.is_draft() && expect.lines == (1..1)));
     }
 

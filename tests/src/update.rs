@@ -34,7 +34,7 @@ pub fn update(target: &mut dyn Target, name: &str, text: &str) -> Result<String,
 
 fn write(expect: &Expect, resp2: Option<&Expected>, resp3: Option<&Expected>) -> Vec<String> {
     let mark = |mark: &str, expected: &Expected| {
-        let mut lines = expected.lines();
+        let mut lines = expected.sorted().lines();
         lines[0] = format!("{mark} {}", lines[0]);
         lines
     };

@@ -162,8 +162,8 @@ parameters! {
     }
     dir: String = "dir" {
         kind: Kind::Text, default: ".".to_owned(), change: Change::AtStart,
-        help: "The data directory. One process at a time may use it.",
-        read_by: "kora-server, which makes it absolute and locks it before the shards start",
+        help: "The data directory, which one process at a time may use. When none is given, nothing is written.",
+        read_by: "kora-server, which makes it absolute, and locks it when it is given, before the shards start",
     }
     loglevel: LogLevel = "loglevel" {
         kind: Kind::OneOf(LogLevel::NAMES), default: LogLevel::Notice, change: Change::AtStart,

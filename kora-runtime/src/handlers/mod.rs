@@ -3,13 +3,10 @@
 //! Owns: the meaning. Refuses to know: where a command came from, where its reply goes, other shards.
 //! Start at [`string`]; the other groups are variations on it. Handlers implement the traits that `commands.toml` generates.
 
-pub mod config;
 pub mod connection;
-pub mod debug;
 pub mod generic;
 pub mod hash;
 pub mod info;
-pub mod introspection;
 pub mod list;
 pub mod memory;
 pub mod server;
@@ -28,10 +25,9 @@ pub fn help(container: &'static str, reply: ArrayReply<'_, Simple>) {
         .map(|id| id.info())
         .filter(|info| info.container.is_some_and(|name| name.eq_ignore_ascii_case(container)))
         .collect();
-    let mut lines = reply.open(1 + 2 * rows.len());
-    lines.push(Simple("subcommands, each with what it does:"));
+    let mut lines = reply.open(2 * rows.len());
     for info in rows {
-        lines.push(Simple(info.syntax));
+        lines.push(Simple(info.upper));
         lines.push(Simple(info.summary));
     }
 }

@@ -202,6 +202,7 @@ impl Decoder {
                 return Err(ProtocolError::UnauthenticatedMultibulkLength);
             }
             if count == 0 {
+                self.scanned = 0;
                 return Ok(Decoded::Empty { consumed: at });
             }
             self.spans.clear();
@@ -238,6 +239,8 @@ impl Decoder {
             self.at = end;
             self.words_left -= 1;
         }
+        // A line that arrived in pieces may have left its mark; within a request it lies behind, in the next one it would not.
+        self.scanned = 0;
         Ok(Decoded::Command { consumed: self.at })
     }
 

@@ -66,6 +66,13 @@ fn requests_are_decoded_however_they_are_cut() {
 }
 
 #[test]
+fn a_request_leaves_no_mark_on_the_next() {
+    check(b"*1\r\n$1\r\na\r\n\nb\n*0\r\n\nc\n", &[&[b"a"], &[b"b"], &[b"c"]]);
+    let error = Some(ProtocolError::InvalidMultibulkLength);
+    check_with(b"*1\r\n$2\r\nab\r\n*\r\n", &DecodeLimits::default(), &[&[b"ab"]], error);
+}
+
+#[test]
 fn requests_without_words_are_skipped() {
     check(b"*0\r\n*-1\r\n*-77\r\n\r\n\n  \t\r\nPING\r\n*-9223372036854775808\r\n", &[&[b"PING"]]);
 }

@@ -37,6 +37,22 @@ impl Big {
         }
     }
 
+    /// Number of elements; 1 for a string.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Str(_) => 1,
+            Self::List(list) => list.len(),
+            Self::Zset(zset) => zset.len(),
+            Self::Hash(hash) => hash.len(),
+            Self::Set(set) => set.len(),
+        }
+    }
+
+    /// True when nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Drops up to `max` elements and says whether any are left. The value is given up by the first call: it only gets
     /// smaller, until it can be dropped at no cost.
     pub fn drain_some(&mut self, max: usize) -> bool {
