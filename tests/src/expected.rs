@@ -149,7 +149,8 @@ impl Expected {
     fn parse_at(lines: &[&str], at: &mut usize, depth: usize) -> Result<Self, String> {
         let line = lines.get(*at).ok_or("the reply ends before its last element")?;
         let written = line.strip_prefix(&"  ".repeat(depth)).filter(|rest| !rest.starts_with(' '));
-        let written = written.ok_or_else(|| format!("line {} of the reply must be indented {} blanks", *at + 1, depth * 2))?;
+        let written =
+            written.ok_or_else(|| format!("line {} of the reply must be indented {} blanks", *at + 1, depth * 2))?;
         *at += 1;
         let leaf = |kind, text| Ok(Self { kind, text, items: Vec::new(), open: false });
         match written {
@@ -159,7 +160,8 @@ impl Expected {
         }
         let mark = written.chars().next();
         let found = MARKS.iter().find(|(_, known)| Some(*known) == mark);
-        let (kind, rest) = found.map(|(kind, _)| (*kind, &written[1..])).ok_or_else(|| format!("no kind of reply: {written}"))?;
+        let (kind, rest) =
+            found.map(|(kind, _)| (*kind, &written[1..])).ok_or_else(|| format!("no kind of reply: {written}"))?;
         if !kind.is_aggregate() {
             return leaf(kind, words::untext(rest)?);
         }
@@ -204,6 +206,12 @@ impl Expected {
             sorted.items.sort_by_cached_key(Self::lines);
         }
         sorted
+    }
+
+    /// The reply with every text changed by `change`.
+    pub fn map_texts(&self, change: &impl Fn(&[u8]) -> Vec<u8>) -> Self {
+        let items = self.items.iter().map(|item| item.map_texts(change)).collect();
+        Self { kind: self.kind, text: change(&self.text), items, open: self.open }
     }
 
     /// The reply as `protocol` can show it, for people to read.

@@ -13,8 +13,11 @@ fn every_transcript_is_well_formed() {
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         return; // they are drafts until the other test has written them
     }
-    let problems: Vec<String> =
-        files.iter().filter_map(|path| transcript::Transcript::load(path).err()).map(|error| error.to_string()).collect();
+    let problems: Vec<String> = files
+        .iter()
+        .filter_map(|path| transcript::Transcript::load(path).err())
+        .map(|error| error.to_string())
+        .collect();
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
