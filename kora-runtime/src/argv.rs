@@ -5,7 +5,7 @@
 //! Start at [`Parse`]: generated structs, enums and the scalar types here all implement it.
 
 use crate::error::CommandError;
-use crate::resp::number::{parse_f64, parse_i64};
+use crate::resp::number::{parse_f64, parse_f64_bound, parse_i64};
 
 /// Where one argument lies in its buffer, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +144,49 @@ impl<'a> ArgReader<'a> {
         self.argv.range(start, end)
     }
 
+    /// Takes `token`; anything else is a syntax error.
+    #[inline]
+    pub fn expect_token(&mut self, token: &str) -> Result<(), CommandError> {
+        if self.take_token(token) { Ok(()) } else { Err(CommandError::Syntax) }
+    }
+
+    /// True when the next argument is one of `tokens`.
+    #[inline]
+    pub fn at_any(&self, tokens: &[&str]) -> bool {
+        self.peek().is_some_and(|word| tokens.iter().any(|token| word.eq_ignore_ascii_case(token.as_bytes())))
+    }
+
+    /// How many groups of `width` arguments there are before the last `tail`; `None` when they do not come out even.
+    #[inline]
+    pub fn groups_of(&self, width: usize, tail: usize) -> Option<usize> {
+        let words = self.remaining().saturating_sub(tail);
+        words.is_multiple_of(width).then_some(words / width)
+    }
+
+    /// Half of what is left; `None` when nothing is left or it does not come out even.
+    #[inline]
+    pub fn half(&self) -> Option<usize> {
+        let words = self.remaining();
+        (words > 0 && words.is_multiple_of(2)).then_some(words / 2)
+    }
+
+    /// Takes the count that stands before a counted argument, and checks it against what is left.
+    pub fn next_count(&mut self, rules: &CountRules) -> Result<usize, CommandError> {
+        let count = match (self.next_i64(), rules.integer) {
+            (Ok(count), _) => count,
+            (Err(error), Some(text)) => return Err(error.or_text(text)),
+            (Err(error), None) => return Err(error),
+        };
+        if count < rules.min {
+            return Err(CommandError::Text(rules.zero));
+        }
+        let there = self.remaining().saturating_sub(rules.tail) / rules.width;
+        usize::try_from(count)
+            .ok()
+            .filter(|count| *count <= there)
+            .ok_or(rules.many.map_or(CommandError::Syntax, CommandError::Text))
+    }
+
     /// Fails unless everything was taken.
     #[inline]
     pub fn finish(&self) -> Result<(), CommandError> {
@@ -151,8 +194,47 @@ impl<'a> ArgReader<'a> {
     }
 }
 
+/// What a counted argument allows, and what is said otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct CountRules {
+    /// The smallest count.
+    pub min: i64,
+    /// How many arguments one value takes at least.
+    pub width: usize,
+    /// How many arguments must be left after the values.
+    pub tail: usize,
+    /// The error for a smaller count.
+    pub zero: &'static str,
+    /// The error for a count above what is there; a syntax error when left out.
+    pub many: Option<&'static str>,
+    /// The error for a count that is not an integer.
+    pub integer: Option<&'static str>,
+}
+
+/// Fills an option that may be given once.
+#[inline]
+pub fn set_once<T>(slot: &mut Option<T>, value: T) -> Result<(), CommandError> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(CommandError::Syntax),
+    }
+}
+
+/// Fills a choice, which may be made again only where `agree(earlier, later)` says so.
+#[inline]
+pub fn set_choice<T>(slot: &mut Option<T>, value: T, agree: fn(&T, &T) -> bool) -> Result<(), CommandError> {
+    if slot.as_ref().is_some_and(|earlier| !agree(earlier, &value)) {
+        return Err(CommandError::Syntax);
+    }
+    *slot = Some(value);
+    Ok(())
+}
+
 /// What can be read from arguments and written back as arguments; the two are inverse.
 pub trait Parse<'a>: Sized {
+    /// One value is one argument, and any argument will do.
+    const ANY_WORD: bool = false;
+
     /// Reads one value and stands after it.
     fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError>;
     /// Appends the words that [`Parse::parse`] would read.
@@ -160,6 +242,8 @@ pub trait Parse<'a>: Sized {
 }
 
 impl<'a> Parse<'a> for &'a [u8] {
+    const ANY_WORD: bool = true;
+
     #[inline]
     fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
         reader.next_bytes()
@@ -181,7 +265,8 @@ impl<'a> Parse<'a> for i64 {
 
 impl<'a> Parse<'a> for u64 {
     fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
-        u64::try_from(reader.next_i64()?).map_err(|_| CommandError::NotPositive)
+        // Redis has one text for a count that is negative and for one that is no number at all.
+        parse_i64(reader.next_bytes()?).and_then(|number| u64::try_from(number).ok()).ok_or(CommandError::NotPositive)
     }
     fn encode(&self, out: &mut ArgvBuf) {
         out.push(itoa::Buffer::new().format(*self).as_bytes());
@@ -231,7 +316,7 @@ impl<'a> Parse<'a> for ScoreBound {
             Some(rest) => (true, rest),
             None => (false, word),
         };
-        let score = parse_f64(digits).ok_or(CommandError::MinMaxNotAFloat)?;
+        let score = parse_f64_bound(digits).ok_or(CommandError::MinMaxNotAFloat)?;
         Ok(Self { score, exclusive })
     }
     fn encode(&self, out: &mut ArgvBuf) {
@@ -277,6 +362,56 @@ impl<'a> Parse<'a> for LexBound<'a> {
     }
 }
 
+/// A stream id as it was sent; the handler knows which forms the command allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamIdArg<'a>(pub &'a [u8]);
+
+impl<'a> Parse<'a> for StreamIdArg<'a> {
+    const ANY_WORD: bool = true;
+
+    #[inline]
+    fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
+        reader.next_bytes().map(Self)
+    }
+    fn encode(&self, out: &mut ArgvBuf) {
+        out.push(self.0);
+    }
+}
+
+/// Passes over one option, or says that none is next.
+pub type SkipOption = fn(&mut ArgReader<'_>) -> Result<(), CommandError>;
+
+/// Where the values of an option that may be given again and again were found among other options.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Scatter {
+    bounds: Option<(usize, usize)>,
+    count: usize,
+}
+
+impl Scatter {
+    /// Nothing found yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A value stands, with its token, from `start` to `end`.
+    pub fn note(&mut self, start: usize, end: usize) {
+        let first = self.bounds.map_or(start, |(first, _)| first);
+        self.bounds = Some((first, end));
+        self.count += 1;
+    }
+
+    /// The values; `skip` passes over the other options between them.
+    pub fn finish<'a, T>(self, reader: &ArgReader<'a>, token: &'static str, skip: SkipOption) -> Many<'a, T> {
+        match self.bounds {
+            None => Many::none(),
+            Some((start, end)) => {
+                Many::Scattered { argv: reader.between(start, end), count: self.count, token, skip }
+            }
+        }
+    }
+}
+
 /// A repeated argument: a view of the words it was sent as, or a slice that a caller gives.
 ///
 /// What was sent has been validated as a whole before the view is handed out, so iterating cannot fail.
@@ -289,16 +424,29 @@ pub enum Many<'a, T> {
         /// How many values they hold.
         count: usize,
     },
+    /// Validated words with other options between them: `count` values, each behind `token`.
+    Scattered {
+        /// The words, from the first token to the last value.
+        argv: Argv<'a>,
+        /// How many values they hold.
+        count: usize,
+        /// The word before each value.
+        token: &'static str,
+        /// Passes over another option.
+        skip: SkipOption,
+    },
     /// Values that were never words (the typed client).
     Given(&'a [T]),
 }
 
-impl<'a, T: Parse<'a> + Clone> Many<'a, T> {
-    /// Takes values until `reader` is empty, checking each.
-    pub fn parse_rest(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
-        Self::parse_while(reader, |reader| reader.remaining() > 0)
+impl<T> Many<'_, T> {
+    /// No value.
+    pub const fn none() -> Self {
+        Self::Given(&[])
     }
+}
 
+impl<'a, T: Parse<'a> + Clone> Many<'a, T> {
     /// Takes values while `more` says so, checking each.
     pub fn parse_while(
         reader: &mut ArgReader<'a>,
@@ -314,7 +462,14 @@ impl<'a, T: Parse<'a> + Clone> Many<'a, T> {
     }
 
     /// Takes exactly `count` values, checking each.
+    #[inline]
     pub fn parse_count(reader: &mut ArgReader<'a>, count: usize) -> Result<Self, CommandError> {
+        if T::ANY_WORD {
+            return Ok(Self::Sent { argv: reader.take(count)?, count });
+        }
+        if count > reader.remaining() {
+            return Err(CommandError::Syntax);
+        }
         let start = reader.position();
         for _ in 0..count {
             T::parse(reader)?;
@@ -326,7 +481,7 @@ impl<'a, T: Parse<'a> + Clone> Many<'a, T> {
     #[inline]
     pub fn len(&self) -> usize {
         match self {
-            Self::Sent { count, .. } => *count,
+            Self::Sent { count, .. } | Self::Scattered { count, .. } => *count,
             Self::Given(values) => values.len(),
         }
     }
@@ -342,6 +497,9 @@ impl<'a, T: Parse<'a> + Clone> Many<'a, T> {
     pub fn iter(&self) -> ManyIter<'a, T> {
         match *self {
             Self::Sent { argv, count } => ManyIter::Sent { reader: ArgReader::new(argv), left: count },
+            Self::Scattered { argv, count, token, skip } => {
+                ManyIter::Scattered { reader: ArgReader::new(argv), left: count, token, skip }
+            }
             Self::Given(values) => ManyIter::Given(values.iter()),
         }
     }
@@ -351,6 +509,13 @@ impl<'a, T: Parse<'a> + Clone> Many<'a, T> {
         for value in self.iter() {
             value.encode(out);
         }
+    }
+}
+
+/// Equal when they hold the same values, wherever those came from.
+impl<'a, T: Parse<'a> + Clone + PartialEq> PartialEq for Many<'a, T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
     }
 }
 
@@ -373,6 +538,17 @@ pub enum ManyIter<'a, T> {
         /// Values left.
         left: usize,
     },
+    /// Over words with other options between them.
+    Scattered {
+        /// Stands at the next option.
+        reader: ArgReader<'a>,
+        /// Values left.
+        left: usize,
+        /// The word before each value.
+        token: &'static str,
+        /// Passes over another option.
+        skip: SkipOption,
+    },
     /// Over given values.
     Given(std::slice::Iter<'a, T>),
 }
@@ -387,12 +563,19 @@ impl<'a, T: Parse<'a> + Clone> Iterator for ManyIter<'a, T> {
                 // The words were validated when the view was made; see `Many`.
                 Some(T::parse(reader).expect("validated arguments parse again"))
             }
+            Self::Scattered { reader, left, token, skip } => {
+                *left = left.checked_sub(1)?;
+                while !reader.take_token(token) {
+                    skip(reader).expect("validated options are passed over again");
+                }
+                Some(T::parse(reader).expect("validated arguments parse again"))
+            }
             Self::Given(values) => values.next().cloned(),
         }
     }
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = match self {
-            Self::Sent { left, .. } => *left,
+            Self::Sent { left, .. } | Self::Scattered { left, .. } => *left,
             Self::Given(values) => values.len(),
         };
         (left, Some(left))
@@ -423,6 +606,11 @@ impl ArgvBuf {
     /// Appends one argument.
     pub fn push(&mut self, word: &[u8]) {
         self.push_parts(&[word]);
+    }
+
+    /// Appends an integer.
+    pub fn push_integer(&mut self, number: i64) {
+        self.push(itoa::Buffer::new().format(number).as_bytes());
     }
 
     /// Appends one argument made of several parts.

@@ -106,4 +106,12 @@ impl CommandError {
     pub fn message(text: impl Into<Cow<'static, str>>) -> Self {
         Self::Message(text.into())
     }
+
+    /// The text a row gives for a value that is there but wrong; a missing word stays a syntax error.
+    pub fn or_text(self, text: &'static str) -> Self {
+        match self {
+            Self::Syntax => Self::Syntax,
+            _ => Self::Text(text),
+        }
+    }
 }

@@ -4,8 +4,17 @@
 //! Refuses to know: sockets, files, JSON, vectors, HTTP.
 
 pub mod argv;
+pub mod client;
+pub mod config;
 pub mod error;
+pub mod glob;
+pub mod handlers;
+pub mod host;
 pub mod keyspace;
+pub mod limits;
+pub mod random;
 pub mod reply;
 pub mod resp;
+pub mod shard;
+pub mod table;
 pub mod types;

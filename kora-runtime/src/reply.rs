@@ -183,6 +183,15 @@ impl ReplyBuf {
         }
     }
 
+    /// A [`Bulk`] of plain text: a verbatim string in RESP3.
+    pub fn put_verbatim(&mut self, text: &Bulk<'_>) {
+        match text {
+            Bulk::Borrowed(bytes) => self.verbatim(bytes),
+            Bulk::Owned(bytes) => self.verbatim(bytes),
+            Bulk::Integer(number) => self.verbatim(itoa::Buffer::new().format(*number).as_bytes()),
+        }
+    }
+
     /// A double: a bulk string in RESP2.
     pub fn double(&mut self, number: f64) {
         let mut text = Vec::with_capacity(24);
@@ -285,77 +294,66 @@ impl ReplyBuf {
     }
 }
 
-/// A type that a row's `reply` names: how a value of it is written.
-pub trait ReplyValue {
+/// A value that can stand where a row declares an element of type `T`.
+///
+/// The types a row can declare are `()` (ok), `i64`, `f64`, `bool`, [`Simple`], [`Verbatim`], `Bulk<'static>` and `Option` of
+/// these. What a handler has at hand fits where it means the same: any kind of bytes fits a `Bulk<'static>`.
+pub trait WriteAs<T> {
     /// Appends the value.
-    fn write(&self, reply: &mut ReplyBuf);
-}
-
-impl ReplyValue for () {
-    #[inline]
-    fn write(&self, reply: &mut ReplyBuf) {
-        reply.ok();
-    }
-}
-
-impl ReplyValue for i64 {
-    #[inline]
-    fn write(&self, reply: &mut ReplyBuf) {
-        reply.integer(*self);
-    }
-}
-
-impl ReplyValue for f64 {
-    fn write(&self, reply: &mut ReplyBuf) {
-        reply.double(*self);
-    }
-}
-
-impl ReplyValue for bool {
-    fn write(&self, reply: &mut ReplyBuf) {
-        reply.boolean(*self);
-    }
+    fn write_as(&self, reply: &mut ReplyBuf);
 }
 
 /// A status word such as `PONG`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Simple(pub &'static str);
 
-impl ReplyValue for Simple {
-    fn write(&self, reply: &mut ReplyBuf) {
-        reply.simple(self.0);
-    }
-}
-
 /// Text that RESP3 shows as a verbatim string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verbatim(pub Vec<u8>);
 
-impl ReplyValue for Verbatim {
-    fn write(&self, reply: &mut ReplyBuf) {
-        reply.verbatim(&self.0);
+macro_rules! write_as {
+    ($($value:ty => $declared:ty, |$this:ident, $reply:ident| $write:expr;)*) => {$(
+        impl WriteAs<$declared> for $value {
+            #[inline]
+            fn write_as(&self, $reply: &mut ReplyBuf) {
+                let $this = self;
+                $write;
+            }
+        }
+    )*};
+}
+
+write_as! {
+    () => (), |_value, reply| reply.ok();
+    i64 => i64, |value, reply| reply.integer(*value);
+    f64 => f64, |value, reply| reply.double(*value);
+    bool => bool, |value, reply| reply.boolean(*value);
+    Simple => Simple, |value, reply| reply.simple(value.0);
+    Verbatim => Verbatim, |value, reply| reply.verbatim(&value.0);
+    Bulk<'_> => Bulk<'static>, |value, reply| reply.put_bulk(value);
+    &[u8] => Bulk<'static>, |value, reply| reply.bulk(value);
+    &Vec<u8> => Bulk<'static>, |value, reply| reply.bulk(value);
+    &&[u8] => Bulk<'static>, |value, reply| reply.bulk(value);
+    Vec<u8> => Bulk<'static>, |value, reply| reply.bulk(value);
+    Box<[u8]> => Bulk<'static>, |value, reply| reply.bulk(value);
+    &Box<[u8]> => Bulk<'static>, |value, reply| reply.bulk(value);
+    &str => Bulk<'static>, |value, reply| reply.bulk(value.as_bytes());
+    String => Bulk<'static>, |value, reply| reply.bulk(value.as_bytes());
+    i64 => Bulk<'static>, |value, reply| reply.bulk_integer(*value);
+}
+
+impl<const N: usize> WriteAs<Bulk<'static>> for &[u8; N] {
+    #[inline]
+    fn write_as(&self, reply: &mut ReplyBuf) {
+        reply.bulk(self.as_slice());
     }
 }
 
-impl ReplyValue for Bulk<'_> {
+impl<T, V: WriteAs<T>> WriteAs<Option<T>> for Option<V> {
     #[inline]
-    fn write(&self, reply: &mut ReplyBuf) {
-        reply.put_bulk(self);
-    }
-}
-
-impl ReplyValue for &[u8] {
-    #[inline]
-    fn write(&self, reply: &mut ReplyBuf) {
-        reply.bulk(self);
-    }
-}
-
-impl<T: ReplyValue> ReplyValue for Option<T> {
-    #[inline]
-    fn write(&self, reply: &mut ReplyBuf) {
+    fn write_as(&self, reply: &mut ReplyBuf) {
         match self {
-            Some(value) => value.write(reply),
+            Some(value) => value.write_as(reply),
             None => reply.null(),
         }
     }
@@ -370,7 +368,7 @@ macro_rules! aggregate_reply {
             element: PhantomData<fn(T)>,
         }
 
-        impl<'w, T: ReplyValue> $name<'w, T> {
+        impl<'w, T> $name<'w, T> {
             /// A writer onto `reply`.
             #[inline]
             pub fn new(reply: &'w mut ReplyBuf) -> Self {
@@ -385,7 +383,7 @@ macro_rules! aggregate_reply {
             }
 
             /// Writes all of `items`.
-            pub fn all(self, items: impl ExactSizeIterator<Item = T>) {
+            pub fn all(self, items: impl ExactSizeIterator<Item: WriteAs<T>>) {
                 let mut writer = self.open(items.len());
                 for item in items {
                     writer.push(item);
@@ -411,13 +409,13 @@ pub struct Items<'w, T> {
     element: PhantomData<fn(T)>,
 }
 
-impl<T: ReplyValue> Items<'_, T> {
+impl<T> Items<'_, T> {
     /// Writes the next element.
     #[inline]
-    pub fn push(&mut self, item: T) {
+    pub fn push(&mut self, item: impl WriteAs<T>) {
         debug_assert!(self.left > 0, "more elements than announced");
         self.left -= 1;
-        item.write(self.reply);
+        item.write_as(self.reply);
     }
 }
 
@@ -438,7 +436,7 @@ pub struct MapReply<'w, K, V> {
     pair: PhantomData<fn(K, V)>,
 }
 
-impl<'w, K: ReplyValue, V: ReplyValue> MapReply<'w, K, V> {
+impl<'w, K, V> MapReply<'w, K, V> {
     /// A writer onto `reply`.
     pub fn new(reply: &'w mut ReplyBuf) -> Self {
         Self { reply, pair: PhantomData }
@@ -459,13 +457,13 @@ pub struct Pairs<'w, K, V> {
     pair: PhantomData<fn(K, V)>,
 }
 
-impl<K: ReplyValue, V: ReplyValue> Pairs<'_, K, V> {
+impl<K, V> Pairs<'_, K, V> {
     /// Writes the next pair.
-    pub fn push(&mut self, key: K, value: V) {
+    pub fn push(&mut self, key: impl WriteAs<K>, value: impl WriteAs<V>) {
         debug_assert!(self.left > 0, "more pairs than announced");
         self.left -= 1;
-        key.write(self.reply);
-        value.write(self.reply);
+        key.write_as(self.reply);
+        value.write_as(self.reply);
     }
 }
 

@@ -19,7 +19,7 @@ pub enum Kind {
     Int = 1,
     /// String, handle of `Big::Str`.
     StrBig = 2,
-    /// List: packed elements.
+    /// List: number of elements u8, then the elements; see `types/list`.
     ListPacked = 3,
     /// List, handle of `Big::List`.
     ListBig = 4,
@@ -33,7 +33,7 @@ pub enum Kind {
     SetPacked = 8,
     /// Set, handle of `Big::Set`.
     SetBig = 9,
-    /// Sorted set: packed member, score (f64 LE), … in order of (score, member).
+    /// Sorted set: packed member, score, member, score… in order of (score, member).
     ZsetPacked = 10,
     /// Sorted set, handle of `Big::Zset`.
     ZsetBig = 11,
@@ -76,6 +76,7 @@ impl Kind {
 const HAS_EXPIRY: u8 = 1;
 const LONG_KEY: u8 = 2;
 const FENCED: u8 = 4;
+const RAW: u8 = 8;
 
 const FLAGS_AT: usize = 1;
 const ACCESS_AT: usize = 2;
@@ -93,7 +94,7 @@ impl Entry {
         let key_len_len = if long_key { 4 } else { 1 };
         let mut bytes = Vec::with_capacity(EXPIRY_AT + expiry_len + key_len_len + key.len() + payload.len());
         bytes.push(kind as u8);
-        bytes.push(u8::from(expiry_ms.is_some()) * HAS_EXPIRY | u8::from(long_key) * LONG_KEY);
+        bytes.push((u8::from(expiry_ms.is_some()) * HAS_EXPIRY) | (u8::from(long_key) * LONG_KEY));
         bytes.extend_from_slice(&access.to_le_bytes());
         if let Some(expiry_ms) = expiry_ms {
             bytes.extend_from_slice(&expiry_ms.to_le_bytes());
@@ -129,6 +130,22 @@ impl Entry {
     /// Marks the entry as half changed.
     pub fn fence(&mut self) {
         self.0[FLAGS_AT] |= FENCED;
+    }
+
+    /// True when the string was last changed in place: OBJECT ENCODING calls it `raw` whatever its length, as Redis does.
+    pub fn is_raw(&self) -> bool {
+        self.0[FLAGS_AT] & RAW != 0
+    }
+
+    /// Marks a string as changed in place.
+    pub fn set_raw(&mut self) {
+        self.0[FLAGS_AT] |= RAW;
+    }
+
+    /// Forgets fence and rawness: the value is replaced as a whole.
+    #[inline]
+    pub fn clear_marks(&mut self) {
+        self.0[FLAGS_AT] &= !(FENCED | RAW);
     }
 
     /// The access clock: seconds for LRU, or minutes and a counter for LFU.

@@ -1,3 +1,76 @@
-//! The keyspace of one shard.
+//! The keyspace of one shard: sixteen databases and the seeds their keys are hashed with.
+//!
+//! Owns: databases as wholes (flush, swap). Refuses to know: commands, replies, other shards.
+//! Begin reading at [`database::Database`].
 
+pub mod database;
 pub mod entry;
+pub mod event;
+pub mod typed;
+
+use ahash::RandomState;
+
+pub use database::{Database, Detached};
+pub use entry::{Entry, Kind};
+pub use event::{Event, EventClass};
+
+pub use crate::limits::DATABASES;
+use crate::types::hash_of;
+
+/// All keys of one shard.
+#[derive(Debug)]
+pub struct Keyspace {
+    databases: Vec<Database>,
+    seeds: RandomState,
+}
+
+impl Keyspace {
+    /// An empty keyspace whose tables hash with `seeds`.
+    pub fn new(seeds: RandomState) -> Self {
+        Self { databases: (0..DATABASES).map(|_| Database::default()).collect(), seeds }
+    }
+
+    /// The hash of a key, the same on every shard.
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        hash_of(&self.seeds, key)
+    }
+
+    /// The seeds of all tables.
+    #[inline]
+    pub fn seeds(&self) -> &RandomState {
+        &self.seeds
+    }
+
+    /// One database. `index` has been checked against [`DATABASES`].
+    #[inline]
+    pub fn database(&self, index: usize) -> &Database {
+        &self.databases[index]
+    }
+
+    /// One database and the seeds, to change.
+    #[inline]
+    pub fn database_mut(&mut self, index: usize) -> (&mut Database, &RandomState) {
+        (&mut self.databases[index], &self.seeds)
+    }
+
+    /// Exchanges two databases.
+    pub fn swap(&mut self, one: usize, other: usize) {
+        self.databases.swap(one, other);
+    }
+
+    /// Empties a database; what was in it is handed back to be dropped in slices.
+    pub fn flush(&mut self, index: usize) -> Database {
+        std::mem::take(&mut self.databases[index])
+    }
+
+    /// Keys in all databases.
+    pub fn len(&self) -> usize {
+        self.databases.iter().map(Database::len).sum()
+    }
+
+    /// True without any key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

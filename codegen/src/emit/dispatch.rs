@@ -1,0 +1,172 @@
+//! Emits `dispatch`, `dispatch_session` and `keys`: from an id and words to the handler, and to the keys.
+//!
+//! Owns: the calls between parser, handler and reply. Refuses to know: what a method's signature is (`traits`).
+//! Start at [`functions`].
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::parse::{self, Context};
+use super::traits::{self, Output};
+use super::{args, info};
+use crate::keys::{self, Summary};
+use crate::model::{Owner, ReplyKind, ReplyType, Route, Row, Table};
+use crate::names;
+
+/// Both dispatchers and the key visitor.
+pub fn functions(table: &Table) -> TokenStream {
+    let (session, shard): (Vec<&Row>, Vec<&Row>) =
+        table.rows.iter().partition(|row| row.route.value == Route::Connection);
+    let shard_arms = shard.iter().map(|row| arm(table, row));
+    let session_arms = session.iter().map(|row| arm(table, row));
+    let keys = keys_function(table);
+    quote! {
+        /// Parses the words after the name and runs the command on a shard.
+        ///
+        /// On an error, what `reply` holds beyond its former length is unfinished and must be dropped.
+        #[allow(unreachable_patterns, clippy::match_single_binding)]
+        pub fn dispatch<H: Handlers>(
+            handlers: &mut H,
+            id: CommandId,
+            argv: Argv<'_>,
+            reply: &mut ReplyBuf,
+        ) -> Result<(), CommandError> {
+            match id {
+                #(#shard_arms)*
+                _ => return Err(CommandError::Internal),
+            }
+            Ok(())
+        }
+
+        /// As [`dispatch`], for commands about the connection itself.
+        #[allow(unreachable_patterns, clippy::match_single_binding)]
+        pub fn dispatch_session<H: SessionCommands>(
+            handlers: &mut H,
+            id: CommandId,
+            argv: Argv<'_>,
+            reply: &mut ReplyBuf,
+        ) -> Result<(), CommandError> {
+            match id {
+                #(#session_arms)*
+                _ => return Err(CommandError::Internal),
+            }
+            Ok(())
+        }
+
+        #keys
+    }
+}
+
+/// One arm of a dispatcher.
+pub fn arm(table: &Table, row: &Row) -> TokenStream {
+    let id = names::row_type(row);
+    let trait_ident = names::ident(&traits::trait_of(row));
+    let method = names::row_method(row);
+    let (check, arguments) = if row.args.is_empty() {
+        (args::arity_check(row), quote!())
+    } else {
+        (quote!(), quote!(args::#id::parse(argv)?,))
+    };
+    let extension = row.route.value != Route::Connection && table.owner(&row.group) == Owner::Ext;
+    let reach = extension.then(|| quote!(let handlers = handlers.extension().ok_or(CommandError::Internal)?;));
+    let call = |writer: TokenStream| quote!(#trait_ident::#method(handlers, #arguments #writer)?);
+    let run = match traits::output(row) {
+        Output::Returned(reply) => write_returned(&reply, &call(quote!())),
+        Output::Written(reply) => {
+            let name = match reply.kind {
+                ReplyKind::Set(_) => quote!(SetReply),
+                ReplyKind::Map(..) => quote!(MapReply),
+                _ => quote!(ArrayReply),
+            };
+            let call = call(quote!(#name::new(reply)));
+            quote!(#call;)
+        }
+        Output::Free => {
+            let call = call(quote!(reply));
+            quote!(#call;)
+        }
+    };
+    quote! {
+        CommandId::#id => {
+            #check
+            #reach
+            #run
+        }
+    }
+}
+
+fn write_returned(reply: &ReplyType, call: &TokenStream) -> TokenStream {
+    if reply.kind == ReplyKind::Ok && !reply.nullable {
+        return quote! {
+            #call;
+            reply.ok();
+        };
+    }
+    let write = match reply.kind {
+        ReplyKind::Ok => quote!(reply.ok()),
+        ReplyKind::Integer => quote!(reply.integer(value)),
+        ReplyKind::Simple => quote!(reply.simple(value)),
+        ReplyKind::Double => quote!(reply.double(value)),
+        ReplyKind::Bool => quote!(reply.boolean(value)),
+        ReplyKind::Verbatim => quote!(reply.put_verbatim(&value)),
+        _ => quote!(reply.put_bulk(&value)),
+    };
+    if !reply.nullable {
+        return quote! {
+            let value = #call;
+            #write;
+        };
+    }
+    let pattern = if reply.kind == ReplyKind::Ok { quote!(Some(())) } else { quote!(Some(value)) };
+    quote! {
+        match #call {
+            #pattern => #write,
+            None => reply.null(),
+        }
+    }
+}
+
+fn keys_function(table: &Table) -> TokenStream {
+    let parsed: Vec<&Row> = table
+        .rows
+        .iter()
+        .filter(|row| info::summary(row, &keys::groups(row)) == Summary::Parser)
+        .collect();
+    let arms = parsed.iter().map(|row| {
+        let (id, function) = (names::row_type(row), names::ident(&format!("{}_keys", names::snake(&row.name))));
+        quote!(CommandId::#id => #function(argv, visit),)
+    });
+    let functions = parsed.iter().map(|row| key_visitor(table, row));
+    quote! {
+        /// Calls `visit` with the position in `argv` of every key, and what the command does to it.
+        pub fn keys(id: CommandId, argv: Argv<'_>, visit: &mut dyn FnMut(usize, Access)) -> Result<(), CommandError> {
+            match id {
+                #(#arms)*
+                _ => id.info().visit_keys(argv, visit),
+            }
+        }
+
+        #(#functions)*
+    }
+}
+
+fn key_visitor(table: &Table, row: &Row) -> TokenStream {
+    let function = names::ident(&format!("{}_keys", names::snake(&row.name)));
+    let context = Context::of_row(table, row, &names::camel(&row.name)).visiting();
+    let body = parse::sequence(&row.args, &context);
+    let check = args::arity_check(row);
+    let doc = format!("The keys of {}, found by its parser. `{}:{}`.", row.name.value, table.file, row.line());
+    quote! {
+        #[doc = #doc]
+        #[allow(unused, clippy::all)]
+        fn #function(argv: Argv<'_>, visit: &mut dyn FnMut(usize, Access)) -> Result<(), CommandError> {
+            use crate::argv::{self, *};
+            use args::*;
+
+            #check
+            let reader = &mut ArgReader::new(argv);
+            #body
+            reader.finish()
+        }
+    }
+}

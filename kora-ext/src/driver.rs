@@ -1,0 +1,229 @@
+//! One shard on one thread.
+//!
+//! Owns: the mailbox, the tick, who gets which replies. Refuses to know: sockets (connections give it an [`Outlet`]), what commands mean.
+//! Start at [`Driver::flush`].
+//!
+//! Connection tasks that have input run it; the first of them asks for a flush, and the flush task comes after all of them because it was
+//! woken behind them. It sends one envelope to each shard that something waits for, and one write to each connection that has replies.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use kora_runtime::shard::clients::Peer;
+use kora_runtime::shard::message::{Envelope, ShardId};
+use kora_runtime::shard::{Shard, ShardOptions};
+use tokio::sync::{Notify, mpsc};
+
+use crate::clock::Clock;
+use crate::host::ProcessHost;
+
+/// What a shard's mailbox takes.
+pub enum Mail {
+    /// From another shard.
+    Envelope(ShardId, Envelope),
+    /// Something to do on the shard's thread.
+    Task(Box<dyn FnOnce(&Rc<Driver>) + Send>),
+    /// Stop the thread.
+    Stop,
+}
+
+/// Where a session's replies go.
+pub trait Outlet {
+    /// Writes what it can of `output` and returns how many bytes from the front are done with.
+    fn write(&self, output: &[u8]) -> usize;
+    /// The session may take input again, or its output has room.
+    fn wake(&self);
+    /// The session is over: let the peer know.
+    fn shut(&self);
+}
+
+/// A shard, its mailbox and its connections; lives on one thread.
+pub struct Driver {
+    shard: RefCell<Shard>,
+    peers: Vec<mpsc::UnboundedSender<Mail>>,
+    outlets: RefCell<Vec<Option<Rc<dyn Outlet>>>>,
+    flush_wanted: Notify,
+    in_tick: Cell<bool>,
+    dirty: RefCell<Vec<u32>>,
+    clock: Clock,
+    host: Arc<ProcessHost>,
+    id: ShardId,
+}
+
+impl Driver {
+    /// A driver for a new shard.
+    pub fn new(
+        options: ShardOptions,
+        peers: Vec<mpsc::UnboundedSender<Mail>>,
+        clock: Clock,
+        host: Arc<ProcessHost>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            id: options.id,
+            shard: RefCell::new(Shard::new(options)),
+            peers,
+            outlets: RefCell::default(),
+            flush_wanted: Notify::new(),
+            in_tick: Cell::new(false),
+            dirty: RefCell::default(),
+            clock,
+            host,
+        })
+    }
+
+    /// This shard's number.
+    pub fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// The process around.
+    pub fn host(&self) -> &Arc<ProcessHost> {
+        &self.host
+    }
+
+    /// Runs `act` on the shard inside a tick, and has the tick flushed.
+    #[inline]
+    pub fn tick<T>(&self, act: impl FnOnce(&mut Shard) -> T) -> T {
+        let mut shard = self.shard.borrow_mut();
+        if !self.in_tick.replace(true) {
+            shard.begin_tick(self.clock.now_ms());
+            self.flush_wanted.notify_one();
+        }
+        act(&mut shard)
+    }
+
+    /// Looks at the shard.
+    pub fn look<T>(&self, look: impl FnOnce(&Shard) -> T) -> T {
+        look(&self.shard.borrow())
+    }
+
+    /// Opens a session whose replies go to `outlet`.
+    pub fn open(&self, peer: Peer, outlet: Rc<dyn Outlet>) -> u32 {
+        let session = self.tick(|shard| shard.open(peer));
+        let mut outlets = self.outlets.borrow_mut();
+        let index = session as usize;
+        if outlets.len() <= index {
+            outlets.resize_with(index + 1, || None);
+        }
+        outlets[index] = Some(outlet);
+        session
+    }
+
+    /// Closes a session.
+    pub fn close(&self, session: u32) {
+        self.outlets.borrow_mut()[session as usize] = None;
+        self.tick(|shard| shard.close(session));
+    }
+
+    /// Reads input for a session with `read`, which appends to the buffer it is given, and runs the commands in it.
+    ///
+    /// # Errors
+    /// What `read` returns.
+    #[inline]
+    pub fn read<E>(&self, session: u32, read: impl FnOnce(&mut Vec<u8>) -> Result<usize, E>) -> Result<usize, E> {
+        self.tick(|shard| {
+            let count = read(shard.input(session))?;
+            if count > 0 {
+                shard.count_input(count);
+                shard.run(session);
+            }
+            Ok(count)
+        })
+    }
+
+    /// True when a session may take more input.
+    #[inline]
+    pub fn wants_input(&self, session: u32) -> bool {
+        self.shard.borrow().wants_input(session)
+    }
+
+    /// Writes a session's waiting output again, after its outlet had no room.
+    pub fn flush_session(&self, session: u32) -> bool {
+        let outlet = self.outlets.borrow().get(session as usize).cloned().flatten();
+        let Some(outlet) = outlet else { return false };
+        self.in_tick.set(true);
+        let more = self.write_out(&mut self.shard.borrow_mut(), session, &outlet);
+        self.flush_wanted.notify_one();
+        more
+    }
+
+    /// Writes what a session has; true when something is left.
+    fn write_out(&self, shard: &mut Shard, session: u32, outlet: &Rc<dyn Outlet>) -> bool {
+        let output = shard.output(session);
+        let written = if output.is_empty() { 0 } else { outlet.write(output) };
+        if written == output.len() {
+            output.clear();
+            if output.capacity() > kora_runtime::limits::IDLE_BUFFER_BYTES_MAX {
+                *output = Vec::new();
+            }
+        } else {
+            output.drain(..written);
+        }
+        let left = !output.is_empty();
+        if written > 0 {
+            shard.wrote(session, written);
+        }
+        if shard.is_over(session) {
+            outlet.shut();
+        } else if shard.wants_input(session) {
+            outlet.wake();
+        }
+        left
+    }
+
+    /// Ends the tick: envelopes to other shards, replies to connections, until nothing moves.
+    pub fn flush(&self) {
+        let mut shard = self.shard.borrow_mut();
+        let mut dirty = self.dirty.borrow_mut();
+        loop {
+            shard.end_tick(&mut |peer, envelope| {
+                // A peer that has stopped takes no mail; the process is about to end.
+                let _ = self.peers[peer].send(Mail::Envelope(self.id, envelope));
+            });
+            shard.take_dirty(&mut dirty);
+            if dirty.is_empty() && !shard.has_outgoing() {
+                break;
+            }
+            for &session in dirty.iter() {
+                let outlet = self.outlets.borrow().get(session as usize).cloned().flatten();
+                if let Some(outlet) = outlet {
+                    self.write_out(&mut shard, session, &outlet);
+                }
+            }
+        }
+        self.in_tick.set(false);
+    }
+
+    /// Flushes whenever a tick asks for it.
+    pub async fn flush_forever(self: Rc<Self>) {
+        loop {
+            self.flush_wanted.notified().await;
+            self.flush();
+        }
+    }
+
+    /// Does the background work in slices, ten times a second and again at once while there is much.
+    pub async fn maintain_forever(self: Rc<Self>) {
+        let mut rhythm = tokio::time::interval(std::time::Duration::from_millis(100));
+        rhythm.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            rhythm.tick().await;
+            self.tick(Shard::close_idle);
+            while self.tick(Shard::maintain) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Handles mail until told to stop.
+    pub async fn receive_forever(self: Rc<Self>, mut mailbox: mpsc::UnboundedReceiver<Mail>) {
+        while let Some(mail) = mailbox.recv().await {
+            match mail {
+                Mail::Envelope(from, envelope) => self.tick(|shard| shard.receive(from, envelope)),
+                Mail::Task(task) => task(&self),
+                Mail::Stop => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The engine: shards on threads.
+//!
+//! Owns: starting and stopping the threads, the mailboxes between them. Refuses to know: sockets, commands.
+//! Start at [`Engine::start`].
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use kora_runtime::config::Config;
+use kora_runtime::keyspace::typed::random_state;
+use kora_runtime::shard::ShardOptions;
+use kora_runtime::shard::route::SHARDS_MAX;
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::driver::{Driver, Mail};
+use crate::host::{AllocatorHooks, ProcessHost};
+
+/// What an engine is started with.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Number of shards, each a thread; at least 1.
+    pub shards: usize,
+    /// The settings all shards start with.
+    pub config: Config,
+    /// The routing seeds of the data directory.
+    pub seeds: [u64; 4],
+    /// Seed of random choices (SPOP, RANDOMKEY…) and of the run id.
+    pub random_seed: u64,
+    /// The clock that expiry goes by.
+    pub clock: Clock,
+    /// What the program's allocator can tell.
+    pub allocator: Option<AllocatorHooks>,
+}
+
+impl EngineOptions {
+    /// Options with seeds drawn from the operating system.
+    ///
+    /// # Errors
+    /// When the operating system gives no randomness.
+    pub fn with_random_seeds(shards: usize, config: Config) -> std::io::Result<Self> {
+        let mut draws = [0_u64; 5];
+        for draw in &mut draws {
+            *draw = random_u64()?;
+        }
+        let [a, b, c, d, random_seed] = draws;
+        Ok(Self { shards, config, seeds: [a, b, c, d], random_seed, clock: Clock::System, allocator: None })
+    }
+}
+
+/// 64 bits of randomness from the operating system.
+///
+/// # Errors
+/// When it gives none.
+pub fn random_u64() -> std::io::Result<u64> {
+    use std::io::Read;
+    let mut bytes = [0; 8];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+/// Running shards. Dropping the engine stops them.
+pub struct Engine {
+    mailboxes: Vec<mpsc::UnboundedSender<Mail>>,
+    threads: Vec<JoinHandle<()>>,
+    host: Arc<ProcessHost>,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("shards", &self.mailboxes.len()).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Starts the shards.
+    ///
+    /// # Errors
+    /// When a thread or its runtime cannot be made, or the number of shards is out of range.
+    pub fn start(options: EngineOptions) -> std::io::Result<Self> {
+        let EngineOptions { shards, mut config, seeds, random_seed, clock, allocator } = options;
+        if shards == 0 || shards > SHARDS_MAX {
+            return Err(std::io::Error::other(format!("the number of shards must be 1 to {SHARDS_MAX}, not {shards}")));
+        }
+        config.shards = shards;
+        let host = Arc::new(ProcessHost::new(random_seed, allocator, &config));
+        let (mailboxes, receivers): (Vec<_>, Vec<_>) = (0..shards).map(|_| mpsc::unbounded_channel()).unzip();
+        let mut threads = Vec::with_capacity(shards);
+        for (id, mailbox) in receivers.into_iter().enumerate() {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let peers = mailboxes.clone();
+            let (clock, host, config) = (clock.clone(), Arc::clone(&host), config.clone());
+            let run = move || {
+                let options = ShardOptions {
+                    id,
+                    shards,
+                    seeds: random_state(seeds),
+                    random_seed: random_seed.wrapping_add(id as u64 + 1),
+                    config,
+                    host: Arc::clone(&host) as Arc<dyn kora_runtime::host::Host>,
+                    now_ms: clock.now_ms(),
+                };
+                let driver = Driver::new(options, peers, clock, host);
+                let local = tokio::task::LocalSet::new();
+                local.spawn_local(Rc::clone(&driver).flush_forever());
+                local.spawn_local(Rc::clone(&driver).maintain_forever());
+                local.block_on(&runtime, driver.receive_forever(mailbox));
+            };
+            threads.push(std::thread::Builder::new().name(format!("shard-{id}")).spawn(run)?);
+        }
+        Ok(Self { mailboxes, threads, host, clock })
+    }
+
+    /// Number of shards.
+    pub fn shards(&self) -> usize {
+        self.mailboxes.len()
+    }
+
+    /// The process around the shards.
+    pub fn host(&self) -> &Arc<ProcessHost> {
+        &self.host
+    }
+
+    /// The clock the shards go by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Runs `task` on the thread of a shard.
+    pub fn on_shard(&self, shard: usize, task: impl FnOnce(&Rc<Driver>) + Send + 'static) {
+        // A shard that has stopped runs nothing more; only `stop` makes it stop.
+        let _ = self.mailboxes[shard].send(Mail::Task(Box::new(task)));
+    }
+
+    fn stop(&mut self) {
+        for mailbox in &self.mailboxes {
+            let _ = mailbox.send(Mail::Stop);
+        }
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a shard's thread ended by a panic");
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,303 @@
+//! The declared list of parameters.
+//!
+//! Owns: each parameter's name, type, kind, default, and who may change it when; the struct [`Config`] that holds their values.
+//! Refuses to know: how texts are read (`value.rs`) and how changes are put together (`mod.rs`).
+//! Start at the list under `parameters!`. A new parameter is one row there; something must read its field.
+
+use super::value::{Kind, LogLevel, MaxmemoryPolicy, OutputLimits, PipelineOrder, Refusal, Value};
+use crate::limits;
+
+/// Who may change a parameter when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// CONFIG SET may, at any time.
+    AtRunTime,
+    /// Flags, environment and file may; CONFIG SET is refused.
+    AtStart,
+    /// Nobody: the parameter can be read, and set to the value that it has. Why it cannot have another.
+    Never(&'static str),
+}
+
+/// One name that CONFIG GET and CONFIG SET know. A parameter with an older name as well is listed under both.
+#[derive(Debug)]
+pub struct Parameter {
+    /// In lower case.
+    pub name: &'static str,
+    /// The name to prefer, when this is an older one.
+    pub alias_of: Option<&'static str>,
+    /// What texts it takes.
+    pub kind: Kind,
+    /// Who may change it when.
+    pub change: Change,
+    /// What it does, in a sentence or two.
+    pub help: &'static str,
+    /// Which part of Kora reads it.
+    pub read_by: &'static str,
+    pub(super) text: fn(&Config) -> String,
+    pub(super) assign: fn(&mut Config, &[u8]) -> Result<(), Refusal>,
+}
+
+/// `rows` of the list to the struct, its defaults, and the table.
+macro_rules! parameters {
+    ($(
+        $field:ident $(($alias:literal))? : $type:ty = $name:literal {
+            kind: $kind:expr, default: $default:expr, change: $change:expr,
+            help: $help:literal, read_by: $read_by:literal $(,)?
+        }
+    )*) => {
+        /// The values of all parameters. Every shard keeps its own copy; CONFIG SET reaches each of them.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Config {
+            $(
+                #[doc = concat!("`", $name, "`: ", $help, "\n\nRead by ", $read_by, ".")]
+                pub $field: $type,
+            )*
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        /// Every parameter under every name, in the order of the list; an older name follows its newer one.
+        pub static PARAMETERS: &[Parameter] = &[
+            $(
+                parameters!(@row $field, $name, None, $kind, $change, $help, $read_by),
+                $(parameters!(@row $field, $alias, Some($name), $kind, $change, $help, $read_by),)?
+            )*
+        ];
+    };
+    (@row $field:ident, $name:literal, $alias_of:expr, $kind:expr, $change:expr, $help:literal, $read_by:literal) => {
+        Parameter {
+            name: $name,
+            alias_of: $alias_of,
+            kind: $kind,
+            change: $change,
+            help: $help,
+            read_by: $read_by,
+            text: |config| config.$field.text($kind),
+            assign: |config, text| config.$field.assign(text, $kind),
+        }
+    };
+}
+
+/// Any `int` of Redis that is not negative.
+const COUNT: Kind = Kind::Integer(0, i32::MAX as i64);
+/// Thresholds of entries and the like.
+const ENTRIES: Kind = Kind::Integer(0, i64::MAX);
+/// Thresholds of value lengths.
+const VALUE_BYTES: Kind = Kind::Bytes(0, i64::MAX as u64);
+
+const NO_PERSISTENCE: Change = Change::Never("persistence is not supported yet");
+const NO_EVICTION: Change = Change::Never("a memory limit is not supported yet");
+
+parameters! {
+    // ----- Network -----
+    port: u16 = "port" {
+        kind: Kind::Integer(0, u16::MAX as i64), default: 6379, change: Change::AtStart,
+        help: "TCP port; 0 lets the system choose one.",
+        read_by: "the listeners of kora-server, before the first connection",
+    }
+    bind: Vec<String> = "bind" {
+        kind: Kind::Words(limits::BIND_ADDRESSES_MAX),
+        default: vec!["*".to_owned(), "-::*".to_owned()], change: Change::AtStart,
+        help: "Addresses to listen on; `*` is every IPv4 and `::*` every IPv6 address, and one after `-` may be \
+            missing on this machine. Empty listens on no TCP port.",
+        read_by: "the listeners of kora-server, before the first connection",
+    }
+    unixsocket: String = "unixsocket" {
+        kind: Kind::Text, default: String::new(), change: Change::AtStart,
+        help: "Path of a Unix socket to listen on as well; empty for none.",
+        read_by: "the listeners of kora-server, before the first connection",
+    }
+    unixsocketperm: u32 = "unixsocketperm" {
+        kind: Kind::Octal(0o777), default: 0, change: Change::AtStart,
+        help: "Permissions of the Unix socket, in octal; 0 leaves those that the process's umask gives.",
+        read_by: "the listeners of kora-server, before the first connection",
+    }
+    tcp_backlog: u32 = "tcp-backlog" {
+        kind: COUNT, default: 511, change: Change::AtStart,
+        help: "Connections that may wait to be accepted, per listener.",
+        read_by: "the listeners of kora-server, before the first connection",
+    }
+    tcp_keepalive: u32 = "tcp-keepalive" {
+        kind: COUNT, default: 300, change: Change::AtRunTime,
+        help: "Seconds without traffic after which a TCP connection is probed; 0 never probes. Holds for \
+            connections accepted later.",
+        read_by: "kora-server, when it accepts a connection",
+    }
+    timeout: u32 = "timeout" {
+        kind: COUNT, default: 0, change: Change::AtRunTime,
+        help: "Seconds without a command after which a connection is closed; 0 never closes it.",
+        read_by: "the sweep of each shard over its sessions",
+    }
+    maxclients: u32 = "maxclients" {
+        kind: Kind::Integer(1, u32::MAX as i64), default: 10_000, change: Change::AtRunTime,
+        help: "Connections that may be open at once, over all shards.",
+        read_by: "kora-server, when it accepts a connection",
+    }
+    protected_mode: bool = "protected-mode" {
+        kind: Kind::YesNo, default: true, change: Change::AtRunTime,
+        help: "Without a password, serve connections from this machine only.",
+        read_by: "kora-server, when it accepts a connection",
+    }
+    requirepass: Vec<u8> = "requirepass" {
+        kind: Kind::Secret, default: Vec::new(), change: Change::AtRunTime,
+        help: "Password of the default user; empty asks for none. Connections that are authenticated stay so.",
+        read_by: "AUTH, HELLO and new sessions",
+    }
+
+    // ----- Process -----
+    shards: usize = "shards" {
+        kind: Kind::Integer(0, limits::SHARDS_MAX as i64), default: 0, change: Change::AtStart,
+        help: "Threads, each of which owns a part of the keys; 0 is one for each core that the process may use.",
+        read_by: "kora-server, which replaces 0 by the number it chose before the shards start",
+    }
+    databases: u32 = "databases" {
+        kind: Kind::Integer(limits::DATABASES as i64, limits::DATABASES as i64),
+        default: limits::DATABASES as u32, change: Change::AtStart,
+        help: "Number of databases. It cannot be changed.",
+        read_by: "clients; the keyspace has limits::DATABASES of them",
+    }
+    dir: String = "dir" {
+        kind: Kind::Text, default: ".".to_owned(), change: Change::AtStart,
+        help: "The data directory, which one process at a time may use. When none is given, nothing is written.",
+        read_by: "kora-server, which makes it absolute, and locks it when it is given, before the shards start",
+    }
+    loglevel: LogLevel = "loglevel" {
+        kind: Kind::OneOf(LogLevel::NAMES), default: LogLevel::Notice, change: Change::AtStart,
+        help: "How much is logged.",
+        read_by: "the logging of kora-server",
+    }
+    pipeline_order: PipelineOrder = "pipeline-order" {
+        kind: Kind::OneOf(PipelineOrder::NAMES), default: PipelineOrder::Relaxed, change: Change::AtRunTime,
+        help: "With `strict`, a connection's command waits until the one before it has ended; with `relaxed`, \
+            single-key commands of a pipeline on different shards may overlap. Replies come in order either way.",
+        read_by: "the router, for every command of a pipeline",
+    }
+    active_expire_effort: u32 = "active-expire-effort" {
+        kind: Kind::Integer(1, 10), default: 1, change: Change::AtRunTime,
+        help: "How much time the sweep for expired keys may take, from 1 to 10.",
+        read_by: "the expiry sweep of each shard",
+    }
+
+    // ----- What a client may cost -----
+    proto_max_bulk_len: usize = "proto-max-bulk-len" {
+        kind: Kind::Bytes(limits::REQUEST_BYTES_FLOOR as u64, limits::BULK_BYTES_CEILING as u64),
+        default: limits::BULK_BYTES_MAX, change: Change::AtRunTime,
+        help: "Bytes of one argument, and of one string value.",
+        read_by: "the request decoder, and commands that lengthen a string",
+    }
+    client_query_buffer_limit: usize = "client-query-buffer-limit" {
+        kind: Kind::Bytes(limits::REQUEST_BYTES_FLOOR as u64, limits::QUERY_BUFFER_BYTES_CEILING as u64),
+        default: limits::QUERY_BUFFER_BYTES_MAX, change: Change::AtRunTime,
+        help: "Bytes of requests that a connection may have waiting; one that sends more is closed.",
+        read_by: "the reading side of a connection",
+    }
+    client_output_buffer_limit: OutputLimits = "client-output-buffer-limit" {
+        kind: Kind::OutputLimits, default: OutputLimits::default(), change: Change::AtRunTime,
+        help: "For each class (normal, replica, pubsub) the bytes of unsent replies at which a connection is closed \
+            at once, the bytes at which it is closed when they stay, and for how many seconds they may. A hard \
+            limit of 0 is limits::OUTPUT_BYTES_MAX.",
+        read_by: "the writing side of a connection",
+    }
+
+    // ----- Memory -----
+    maxmemory: u64 = "maxmemory" {
+        kind: Kind::Bytes(0, u64::MAX), default: 0, change: NO_EVICTION,
+        help: "Bytes of memory that the process may use for data; 0 is no limit.",
+        read_by: "clients",
+    }
+    maxmemory_policy: MaxmemoryPolicy = "maxmemory-policy" {
+        kind: Kind::OneOf(MaxmemoryPolicy::NAMES), default: MaxmemoryPolicy::NoEviction, change: Change::AtRunTime,
+        help: "What is evicted when memory runs out; an LFU policy makes keys count how often they are used instead \
+            of remembering when.",
+        read_by: "the access clock of entries, OBJECT IDLETIME and OBJECT FREQ",
+    }
+    maxmemory_samples: u32 = "maxmemory-samples" {
+        kind: Kind::Integer(1, i32::MAX as i64), default: 5, change: NO_EVICTION,
+        help: "Keys that eviction compares before it picks one.",
+        read_by: "clients",
+    }
+    lfu_log_factor: u32 = "lfu-log-factor" {
+        kind: COUNT, default: 10, change: Change::AtRunTime,
+        help: "How slowly the use counter of a key grows under an LFU policy.",
+        read_by: "the access clock of entries",
+    }
+    lfu_decay_time: u32 = "lfu-decay-time" {
+        kind: COUNT, default: 1, change: Change::AtRunTime,
+        help: "Minutes after which the use counter of a key drops by one under an LFU policy; 0 never drops it.",
+        read_by: "the access clock of entries",
+    }
+    lazyfree_lazy_user_del: bool = "lazyfree-lazy-user-del" {
+        kind: Kind::YesNo,
+        default: true, change: Change::Never("DEL always frees large values in slices, as UNLINK does"),
+        help: "DEL frees large values in the background.",
+        read_by: "clients",
+    }
+
+    // ----- Encodings: the small form of a type is kept up to these -----
+    hash_max_listpack_entries ("hash-max-ziplist-entries"): usize = "hash-max-listpack-entries" {
+        kind: ENTRIES, default: 512, change: Change::AtRunTime,
+        help: "Fields up to which a hash is packed.",
+        read_by: "the handlers of hashes",
+    }
+    hash_max_listpack_value ("hash-max-ziplist-value"): usize = "hash-max-listpack-value" {
+        kind: VALUE_BYTES, default: 64, change: Change::AtRunTime,
+        help: "Bytes of a field or value up to which a hash is packed.",
+        read_by: "the handlers of hashes",
+    }
+    list_max_listpack_size ("list-max-ziplist-size"): i32 = "list-max-listpack-size" {
+        kind: Kind::Integer(i32::MIN as i64, i32::MAX as i64), default: -2, change: Change::AtRunTime,
+        help: "Size of one chunk of a list: entries when positive; -1 to -5 are 4, 8, 16, 32 and 64 KiB.",
+        read_by: "the handlers of lists",
+    }
+    list_compress_depth: u32 = "list-compress-depth" {
+        kind: COUNT, default: 0, change: Change::Never("chunks of lists are never compressed"),
+        help: "Chunks at each end of a list that are not compressed; 0 compresses none.",
+        read_by: "clients",
+    }
+    set_max_intset_entries: usize = "set-max-intset-entries" {
+        kind: ENTRIES, default: 512, change: Change::AtRunTime,
+        help: "Members up to which a set of integers is packed.",
+        read_by: "the handlers of sets",
+    }
+    set_max_listpack_entries: usize = "set-max-listpack-entries" {
+        kind: ENTRIES, default: 128, change: Change::AtRunTime,
+        help: "Members up to which a set of strings is packed.",
+        read_by: "the handlers of sets",
+    }
+    set_max_listpack_value: usize = "set-max-listpack-value" {
+        kind: VALUE_BYTES, default: 64, change: Change::AtRunTime,
+        help: "Bytes of a member up to which a set of strings is packed.",
+        read_by: "the handlers of sets",
+    }
+    zset_max_listpack_entries ("zset-max-ziplist-entries"): usize = "zset-max-listpack-entries" {
+        kind: ENTRIES, default: 128, change: Change::AtRunTime,
+        help: "Members up to which a sorted set is packed.",
+        read_by: "the handlers of sorted sets",
+    }
+    zset_max_listpack_value ("zset-max-ziplist-value"): usize = "zset-max-listpack-value" {
+        kind: VALUE_BYTES, default: 64, change: Change::AtRunTime,
+        help: "Bytes of a member up to which a sorted set is packed.",
+        read_by: "the handlers of sorted sets",
+    }
+
+    // ----- What clients ask about -----
+    save: String = "save" {
+        kind: Kind::Text, default: String::new(), change: NO_PERSISTENCE,
+        help: "When snapshots are taken; empty for never.",
+        read_by: "clients",
+    }
+    appendonly: bool = "appendonly" {
+        kind: Kind::YesNo, default: false, change: NO_PERSISTENCE,
+        help: "Writes are logged.",
+        read_by: "clients",
+    }
+    replica_read_only ("slave-read-only"): bool = "replica-read-only" {
+        kind: Kind::YesNo, default: true, change: Change::Never("replication is not supported"),
+        help: "Replicas refuse writes.",
+        read_by: "clients",
+    }
+}

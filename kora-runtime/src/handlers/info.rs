@@ -1,0 +1,6 @@
+//! INFO.
+
+/// Merges.
+pub fn info(_: crate::argv::Argv<'_>, _: &[&[u8]], reply: &mut crate::reply::ReplyBuf) {
+    reply.ok();
+}

@@ -1,0 +1,274 @@
+//! Handlers of commands that concern one connection: who it is, how it talks.
+//!
+//! Owns: HELLO, AUTH, SELECT, QUIT, RESET and the CLIENT commands about oneself. Refuses to know: keys, other connections, sockets.
+//! Start at [`SessionCommands`]'s `hello`.
+
+use std::fmt::Write;
+
+use crate::error::CommandError;
+use crate::keyspace::DATABASES;
+use crate::reply::{Bulk, Protocol, ReplyBuf};
+use crate::shard::clients::{Client, ReplyMode};
+use crate::shard::core::Core;
+use crate::table::{SessionCommands, args};
+
+/// The version of Redis whose behaviour clients may count on.
+pub const REDIS_VERSION: &str = "7.0.15";
+/// The version of Kora.
+pub const KORA_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The context of a command about its own connection.
+#[derive(Debug)]
+pub struct SessionCx<'s> {
+    pub(crate) core: &'s mut Core,
+    pub(crate) session: u32,
+    /// Set when the connection is to be closed once its replies are out.
+    pub(crate) closing: bool,
+}
+
+impl SessionCx<'_> {
+    fn client(&mut self) -> &mut Client {
+        self.core.clients.of(self.session)
+    }
+
+    fn authenticate(&mut self, username: Option<&[u8]>, password: &[u8]) -> Result<(), CommandError> {
+        let expected = &self.core.config.requirepass;
+        let known_user = username.is_none_or(|name| name == b"default");
+        // Without a password the default user takes any; the comparison takes the same time wherever the texts differ.
+        let matches = expected.is_empty() || same_in_constant_time(expected, password);
+        if known_user && matches {
+            self.client().authenticated = true;
+            return Ok(());
+        }
+        self.core.stats.acl_access_denied_auth += 1;
+        Err(CommandError::WrongPass)
+    }
+}
+
+/// Compares without telling by its time where the texts differ, or by how much their lengths do.
+fn same_in_constant_time(expected: &[u8], given: &[u8]) -> bool {
+    let mut difference = u8::from(expected.len() != given.len());
+    for (index, byte) in given.iter().enumerate() {
+        difference |= byte ^ expected[index % expected.len().max(1)];
+    }
+    std::hint::black_box(difference) == 0
+}
+
+/// A name that fits a line of CLIENT LIST.
+fn check_name(name: &[u8], error: &'static str) -> Result<(), CommandError> {
+    let printable = name.iter().all(|byte| (b'!'..=b'~').contains(byte));
+    if printable { Ok(()) } else { Err(CommandError::Text(error)) }
+}
+
+const NAME_ERROR: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
+
+/// A client as CLIENT LIST and CLIENT INFO show it, without the line's end.
+pub fn describe(client: &Client, now_ms: u64) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut flags = String::new();
+    if client.peer.unix {
+        flags.push('U');
+    }
+    if client.kill {
+        flags.push('c');
+    }
+    if client.no_evict {
+        flags.push('e');
+    }
+    if client.no_touch {
+        flags.push('T');
+    }
+    if flags.is_empty() {
+        flags.push('N');
+    }
+    let mut line = String::with_capacity(256);
+    let age = now_ms.saturating_sub(client.created_ms) / 1000;
+    let idle = now_ms.saturating_sub(client.last_ms) / 1000;
+    let memory = client.query_bytes + client.query_free + client.output_bytes;
+    let resp = if client.protocol == Protocol::Resp3 { 3 } else { 2 };
+    let command = client.last_command.map_or("NULL", |id| id.info().name);
+    write!(
+        line,
+        "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={flags} db={} sub=0 psub=0 ssub=0 multi=-1 \
+         qbuf={} qbuf-free={} argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={command} \
+         user=default redir=-1 resp={resp} lib-name={} lib-ver={}",
+        client.id,
+        client.peer.addr,
+        client.peer.laddr,
+        client.peer.fd,
+        text(&client.name),
+        client.db,
+        client.query_bytes,
+        client.query_free,
+        client.output_bytes,
+        text(&client.lib_name),
+        text(&client.lib_ver),
+    )
+    .expect("writing to a String cannot fail");
+    line
+}
+
+impl SessionCommands for SessionCx<'_> {
+    fn hello(&mut self, args::Hello { handshake }: args::Hello<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+        let mut protocol = self.client().protocol;
+        if let Some(handshake) = handshake {
+            protocol = match handshake.version {
+                2 => Protocol::Resp2,
+                3 => Protocol::Resp3,
+                _ => return Err(CommandError::NoProto),
+            };
+            if let Some(auth) = handshake.auth {
+                self.authenticate(Some(auth.username), auth.password)?;
+            }
+            if !self.client().authenticated {
+                return Err(HELLO_NEEDS_AUTH);
+            }
+            if let Some(name) = handshake.client_name {
+                check_name(name, NAME_ERROR)?;
+                self.client().name = name.to_vec();
+            }
+        } else if !self.client().authenticated {
+            return Err(HELLO_NEEDS_AUTH);
+        }
+        let client = self.client();
+        client.protocol = protocol;
+        let id = client.id as i64;
+        reply.set_protocol(protocol);
+        reply.map(7);
+        for (name, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
+            reply.bulk(name.as_bytes());
+            reply.bulk(value.as_bytes());
+        }
+        reply.bulk(b"proto");
+        reply.integer(if protocol == Protocol::Resp3 { 3 } else { 2 });
+        reply.bulk(b"id");
+        reply.integer(id);
+        for (name, value) in [("mode", "standalone"), ("role", "master")] {
+            reply.bulk(name.as_bytes());
+            reply.bulk(value.as_bytes());
+        }
+        reply.bulk(b"modules");
+        reply.array(0);
+        Ok(())
+    }
+
+    fn auth(&mut self, args::Auth { username, password }: args::Auth<'_>) -> Result<(), CommandError> {
+        if username.is_none() && self.core.config.requirepass.is_empty() {
+            return Err(CommandError::Text(
+                "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
+            ));
+        }
+        self.authenticate(username, password)
+    }
+
+    fn select(&mut self, args::Select { index }: args::Select) -> Result<(), CommandError> {
+        let db = usize::try_from(index).ok().filter(|db| *db < DATABASES).ok_or(CommandError::DbIndexOutOfRange)?;
+        self.client().db = db as u8;
+        Ok(())
+    }
+
+    fn quit(&mut self, _: args::Quit<'_>) -> Result<(), CommandError> {
+        self.closing = true;
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<&'static str, CommandError> {
+        let authenticated = self.core.config.requirepass.is_empty();
+        let client = self.client();
+        client.db = 0;
+        client.name.clear();
+        client.protocol = Protocol::Resp2;
+        client.authenticated = authenticated;
+        client.reply_mode = ReplyMode::On;
+        client.no_evict = false;
+        client.no_touch = false;
+        Ok("RESET")
+    }
+
+    fn client_id(&mut self) -> Result<i64, CommandError> {
+        Ok(self.client().id as i64)
+    }
+
+    fn client_getname(&mut self) -> Result<Option<Bulk<'_>>, CommandError> {
+        let name = &self.client().name;
+        Ok((!name.is_empty()).then_some(Bulk::Borrowed(name)))
+    }
+
+    fn client_setname(
+        &mut self,
+        args::ClientSetname { connection_name }: args::ClientSetname<'_>,
+    ) -> Result<(), CommandError> {
+        check_name(connection_name, NAME_ERROR)?;
+        self.client().name = connection_name.to_vec();
+        Ok(())
+    }
+
+    fn client_setinfo(&mut self, args::ClientSetinfo { attribute }: args::ClientSetinfo<'_>) -> Result<(), CommandError> {
+        match attribute {
+            args::ClientSetinfoAttribute::LibName(name) => {
+                check_name(name, "ERR lib-name cannot contain spaces, newlines or special characters.")?;
+                self.client().lib_name = name.to_vec();
+            }
+            args::ClientSetinfoAttribute::LibVer(version) => {
+                check_name(version, "ERR lib-ver cannot contain spaces, newlines or special characters.")?;
+                self.client().lib_ver = version.to_vec();
+            }
+        }
+        Ok(())
+    }
+
+    fn client_info(&mut self) -> Result<Bulk<'_>, CommandError> {
+        let now_ms = self.core.now_ms;
+        let mut line = describe(self.client(), now_ms);
+        line.push('\n');
+        Ok(Bulk::Owned(line.into_bytes()))
+    }
+
+    fn client_reply(
+        &mut self,
+        args::ClientReply { mode }: args::ClientReply,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), CommandError> {
+        let client = self.client();
+        match mode {
+            args::ClientReplyMode::On => {
+                client.reply_mode = ReplyMode::On;
+                reply.ok();
+            }
+            args::ClientReplyMode::Off => client.reply_mode = ReplyMode::Off,
+            args::ClientReplyMode::Skip if client.reply_mode == ReplyMode::On => {
+                client.reply_mode = ReplyMode::SkipNext;
+            }
+            args::ClientReplyMode::Skip => {}
+        }
+        Ok(())
+    }
+
+    fn client_no_evict(&mut self, args::ClientNoEvict { enabled }: args::ClientNoEvict) -> Result<(), CommandError> {
+        self.client().no_evict = enabled == args::ClientNoEvictEnabled::On;
+        Ok(())
+    }
+
+    fn client_no_touch(&mut self, args::ClientNoTouch { enabled }: args::ClientNoTouch) -> Result<(), CommandError> {
+        self.client().no_touch = enabled == args::ClientNoTouchEnabled::On;
+        Ok(())
+    }
+}
+
+const HELLO_NEEDS_AUTH: CommandError = CommandError::Text(
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to \
+     authenticate the client and select the RESP protocol version at the same time",
+);
+
+#[cfg(test)]
+mod tests {
+    use super::same_in_constant_time;
+
+    #[test]
+    fn only_the_whole_password_matches() {
+        assert!(same_in_constant_time(b"secret", b"secret"));
+        for wrong in [&b""[..], b"secre", b"secrets", b"Secret", b"secretsecret"] {
+            assert!(!same_in_constant_time(b"secret", wrong), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Every bound of the engine, with its unit in its name.
+//!
+//! Owns: the numbers, why each has its size, and the checks between those that depend on each other. Refuses to know: who
+//! enforces them; each constant says who should. A bound that an operator may lower is a parameter of `config`, whose
+//! ceiling or default stands here.
+
+/// One kibibyte.
+pub const KIB: usize = 1024;
+/// One mebibyte.
+pub const MIB: usize = 1024 * KIB;
+/// One gibibyte.
+pub const GIB: usize = 1024 * MIB;
+
+// ----- Shape of the process ------------------------------------------------------------------------------------------
+
+/// Shards of one process. A SCAN cursor names a shard in ten bits.
+pub const SHARDS_MAX: usize = 1024;
+/// Databases that SELECT knows. Fixed: every shard keeps a table for each.
+pub const DATABASES: usize = 16;
+/// Words of the `bind` parameter.
+pub const BIND_ADDRESSES_MAX: usize = 16;
+
+// ----- Requests: enforced by the decoder and by the reading side of a connection -------------------------------------------
+
+/// Bytes that one buffer of requests may ever hold: spans of arguments are `u32`s.
+pub const QUERY_BUFFER_BYTES_CEILING: usize = u32::MAX as usize;
+/// Bytes of unread and unfinished requests of one connection; default of `client-query-buffer-limit`.
+pub const QUERY_BUFFER_BYTES_MAX: usize = GIB;
+/// Bytes of one argument, and of one string value; default of `proto-max-bulk-len`.
+pub const BULK_BYTES_MAX: usize = 512 * MIB;
+/// The most that `proto-max-bulk-len` may be set to.
+pub const BULK_BYTES_CEILING: usize = 2 * GIB;
+/// Bytes of one argument before the connection has authenticated.
+pub const BULK_BYTES_UNAUTHENTICATED_MAX: usize = 16 * KIB;
+/// Words of one command, its name included.
+pub const REQUEST_WORDS_MAX: usize = 1024 * 1024;
+/// Words of one command before the connection has authenticated.
+pub const REQUEST_WORDS_UNAUTHENTICATED_MAX: usize = 10;
+/// Words whose spans a decoder keeps room for between requests.
+pub const SPANS_KEPT_MAX: usize = 1024;
+/// Bytes of one inline command, its line end included; also of a `*…` or `$…` length line.
+pub const INLINE_BYTES_MAX: usize = 64 * KIB;
+/// The least that `client-query-buffer-limit` and `proto-max-bulk-len` may be set to.
+pub const REQUEST_BYTES_FLOOR: usize = MIB;
+/// Bytes that a connection keeps allocated for requests, and for replies, while it is idle.
+pub const IDLE_BUFFER_BYTES_MAX: usize = 64 * KIB;
+/// Bytes of room that one read from a connection is given.
+pub const READ_BYTES: usize = 16 * KIB;
+
+// ----- Replies: enforced by the reply buffer and by the writing side of a connection ---------------------------------------
+
+/// Bytes of one command's reply. A command that would pass it fails with an error instead.
+pub const REPLY_BYTES_MAX: usize = GIB;
+/// Bytes of unsent replies at which a connection's requests are no longer read.
+pub const OUTPUT_PAUSE_BYTES: usize = MIB;
+/// Bytes of unsent replies at which a connection is closed, when its class of `client-output-buffer-limit` says 0.
+pub const OUTPUT_BYTES_MAX: usize = REPLY_BYTES_MAX + 64 * MIB;
+/// Bytes of unsent replies at which a connection that has not authenticated is closed.
+pub const OUTPUT_UNAUTHENTICATED_BYTES_MAX: usize = 64 * KIB;
+
+// ----- Between shards: enforced by the router --------------------------------------------------------------------------------
+
+/// Bytes of frames that one batch to a peer shard gathers before it is sent; a longer frame travels in a batch of its own.
+pub const BATCH_BYTES_MAX: usize = MIB;
+/// Commands of one connection that have been sent to other shards and not been answered.
+pub const PIPELINE_PENDING_MAX: usize = 4096;
+/// Bytes of those commands: with more outstanding, the connection's next command waits.
+pub const FORWARDED_BYTES_MAX: usize = MIB;
+/// A buffer of an envelope larger than this is not kept for the next.
+pub const SPARE_BUFFER_BYTES_MAX: usize = 256 * KIB;
+/// Buffers of envelopes that a shard keeps for the next.
+pub const SPARE_BUFFERS_MAX: usize = 64;
+
+// ----- Slices: no step of background work may take longer -------------------------------------------------------------------
+
+/// Elements of a large value, or keys of a flushed database, that are dropped in one slice; smaller values are dropped at once.
+pub const DROP_SLICE_ELEMENTS: usize = 512;
+/// Keys with an expiry that one slice of the sweep looks at.
+pub const EXPIRE_SLICE_KEYS: usize = 512;
+/// Segments of the keyspace that one slice of the sweep walks through.
+pub const EXPIRE_SLICE_SEGMENTS: usize = 1024;
+
+// ----- Bookkeeping -----------------------------------------------------------------------------------------------------------
+
+/// Code words of errors that are counted one by one.
+pub const ERROR_WORDS_MAX: usize = 128;
+
+const _: () = {
+    assert!(SHARDS_MAX >= 1 && SHARDS_MAX <= 1 << 10);
+    assert!(DATABASES >= 1 && DATABASES <= 1 << 8);
+
+    // An argument and the rest of its request fit the buffer that holds them.
+    assert!(BULK_BYTES_MAX < QUERY_BUFFER_BYTES_MAX);
+    assert!(BULK_BYTES_MAX <= BULK_BYTES_CEILING);
+    assert!(BULK_BYTES_CEILING < QUERY_BUFFER_BYTES_CEILING);
+    assert!(QUERY_BUFFER_BYTES_MAX <= QUERY_BUFFER_BYTES_CEILING);
+    assert!(QUERY_BUFFER_BYTES_CEILING <= u32::MAX as usize);
+    assert!(REQUEST_BYTES_FLOOR > INLINE_BYTES_MAX);
+    assert!(IDLE_BUFFER_BYTES_MAX < REQUEST_BYTES_FLOOR);
+
+    // Nobody gets more before authenticating than after.
+    assert!(BULK_BYTES_UNAUTHENTICATED_MAX < REQUEST_BYTES_FLOOR);
+    assert!(REQUEST_WORDS_UNAUTHENTICATED_MAX < REQUEST_WORDS_MAX);
+    assert!(OUTPUT_UNAUTHENTICATED_BYTES_MAX < OUTPUT_BYTES_MAX);
+    // An error about any unauthenticated request fits what may be written before authenticating.
+    assert!(OUTPUT_UNAUTHENTICATED_BYTES_MAX > BULK_BYTES_UNAUTHENTICATED_MAX);
+
+    // The longest string can be read back, and one whole reply fits on top of what was waiting when reading paused.
+    assert!(BULK_BYTES_MAX < REPLY_BYTES_MAX);
+    assert!(OUTPUT_PAUSE_BYTES + REPLY_BYTES_MAX <= OUTPUT_BYTES_MAX);
+
+    assert!(READ_BYTES <= IDLE_BUFFER_BYTES_MAX);
+    assert!(SPARE_BUFFER_BYTES_MAX <= BATCH_BYTES_MAX);
+};

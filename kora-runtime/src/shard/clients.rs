@@ -1,0 +1,165 @@
+//! What a shard knows of its clients besides their bytes: what CLIENT commands show and change.
+//!
+//! Owns: one [`Client`] per session. Refuses to know: buffers, replies, sockets.
+
+use crate::reply::Protocol;
+use crate::table::CommandId;
+
+/// Where a client came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address as CLIENT LIST shows it, `127.0.0.1:50000`, `/path/socket:0` or `embedded:0`.
+    pub addr: String,
+    /// The address it reached.
+    pub laddr: String,
+    /// The socket's file descriptor, or -1.
+    pub fd: i64,
+    /// Came over a Unix socket.
+    pub unix: bool,
+}
+
+/// When replies are sent (CLIENT REPLY).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReplyMode {
+    /// Always.
+    #[default]
+    On,
+    /// Never.
+    Off,
+    /// Not for the command that is running, and not for the next one.
+    SkipNext,
+    /// Not for this command; then always again.
+    Skip,
+}
+
+/// One client.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Unique in the process, in order of arrival on one shard.
+    pub id: u64,
+    /// Where it came from.
+    pub peer: Peer,
+    /// CLIENT SETNAME.
+    pub name: Vec<u8>,
+    /// CLIENT SETINFO LIB-NAME.
+    pub lib_name: Vec<u8>,
+    /// CLIENT SETINFO LIB-VER.
+    pub lib_ver: Vec<u8>,
+    /// Selected database.
+    pub db: u8,
+    /// RESP version.
+    pub protocol: Protocol,
+    /// May run commands that need authentication.
+    pub authenticated: bool,
+    /// CLIENT REPLY.
+    pub reply_mode: ReplyMode,
+    /// CLIENT NO-EVICT.
+    pub no_evict: bool,
+    /// CLIENT NO-TOUCH.
+    pub no_touch: bool,
+    /// When it connected, Unix milliseconds.
+    pub created_ms: u64,
+    /// When its last command came, Unix milliseconds.
+    pub last_ms: u64,
+    /// The last command.
+    pub last_command: Option<CommandId>,
+    /// Close it as soon as its replies are out.
+    pub kill: bool,
+    /// Bytes of its query buffer at the end of its last turn.
+    pub query_bytes: usize,
+    /// Free bytes of its query buffer.
+    pub query_free: usize,
+    /// Bytes of replies waiting for the socket.
+    pub output_bytes: usize,
+}
+
+impl Client {
+    /// A client that has just connected.
+    pub fn new(id: u64, peer: Peer, authenticated: bool, now_ms: u64) -> Self {
+        Self {
+            id,
+            peer,
+            name: Vec::new(),
+            lib_name: Vec::new(),
+            lib_ver: Vec::new(),
+            db: 0,
+            protocol: Protocol::Resp2,
+            authenticated,
+            reply_mode: ReplyMode::On,
+            no_evict: false,
+            no_touch: false,
+            created_ms: now_ms,
+            last_ms: now_ms,
+            last_command: None,
+            kill: false,
+            query_bytes: 0,
+            query_free: 0,
+            output_bytes: 0,
+        }
+    }
+}
+
+/// The clients of one shard, by session index.
+#[derive(Debug, Default)]
+pub struct Clients {
+    slots: Vec<Option<Client>>,
+    /// Sessions that are to be closed and have not been looked at yet.
+    killed: Vec<u32>,
+}
+
+impl Clients {
+    /// Sets the client of a session.
+    pub fn insert(&mut self, session: u32, client: Client) {
+        let index = session as usize;
+        if self.slots.len() <= index {
+            self.slots.resize_with(index + 1, || None);
+        }
+        self.slots[index] = Some(client);
+    }
+
+    /// Forgets the client of a session.
+    pub fn remove(&mut self, session: u32) {
+        self.slots[session as usize] = None;
+    }
+
+    /// The client of an open session.
+    #[inline]
+    pub fn of(&mut self, session: u32) -> &mut Client {
+        self.slots[session as usize].as_mut().expect("an open session has a client")
+    }
+
+    /// All clients.
+    pub fn iter(&self) -> impl Iterator<Item = &Client> {
+        self.slots.iter().flatten()
+    }
+
+    /// Number of clients.
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// True without clients.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Marks the clients that `matches` picks to be closed; returns how many.
+    pub fn kill(&mut self, mut matches: impl FnMut(&Client) -> bool) -> i64 {
+        let mut count = 0;
+        for (session, slot) in self.slots.iter_mut().enumerate() {
+            if let Some(client) = slot.as_mut().filter(|client| !client.kill)
+                && matches(client)
+            {
+                client.kill = true;
+                self.killed.push(session as u32);
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// The sessions that were marked since the last call.
+    pub fn take_killed(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.killed)
+    }
+}

@@ -1,0 +1,243 @@
+//! The part of a shard that commands work on: keys, clock, randomness, settings, counters.
+//!
+//! Owns: [`Core`], everything that a handler may reach through [`ShardCx`](super::cx::ShardCx).
+//! Refuses to know: other shards, sessions' buffers, intents.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::clients::Clients;
+use super::message::ShardId;
+use super::stats::{CommandStats, Stats};
+use crate::config::Config;
+use crate::host::Host;
+use crate::keyspace::{Database, Entry, Event, Keyspace};
+use crate::random::Random;
+use crate::types::Big;
+
+/// Who wants to hear of every change, in the order in which changes happen on this shard.
+pub type EffectHook = Box<dyn FnMut(u8, Event, &[u8]) + Send>;
+
+/// A change that a transaction made while its keys were away from their owner; the owner tells it when the keys come home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// In which database.
+    pub db: u8,
+    /// What happened.
+    pub event: Event,
+    /// To which key.
+    pub key: Box<[u8]>,
+}
+
+/// Where changes are told.
+#[derive(Default)]
+pub enum EffectSink {
+    /// Nobody listens.
+    #[default]
+    Nobody,
+    /// Someone listens on this shard.
+    Hook(EffectHook),
+    /// Kept for the keys' owners.
+    Capture(Vec<Effect>),
+}
+
+/// What is left to drop, a slice at a time.
+#[derive(Debug, Default)]
+pub struct Graveyard {
+    bigs: VecDeque<Big>,
+    databases: VecDeque<Database>,
+}
+
+impl Graveyard {
+    /// Leaves a value to be dropped. One that is quick to drop goes at once.
+    pub fn bury(&mut self, big: Big) {
+        if big.len() > crate::limits::DROP_SLICE_ELEMENTS {
+            self.bigs.push_back(big);
+        }
+    }
+
+    /// Leaves a whole database to be dropped.
+    pub fn bury_database(&mut self, database: Database) {
+        if !database.is_empty() {
+            self.databases.push_back(database);
+        }
+    }
+
+    /// Values and databases that wait.
+    pub fn len(&self) -> usize {
+        self.bigs.len() + self.databases.iter().map(Database::len).sum::<usize>()
+    }
+
+    /// True when nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.bigs.is_empty() && self.databases.is_empty()
+    }
+
+    /// Drops one slice. True while there is more.
+    pub fn dig(&mut self) -> bool {
+        let slice = crate::limits::DROP_SLICE_ELEMENTS;
+        if let Some(big) = self.bigs.front_mut() {
+            if !big.drain_some(slice) {
+                self.bigs.pop_front();
+            }
+        } else if let Some(database) = self.databases.front_mut() {
+            let bigs = &mut self.bigs;
+            if !database.drain_some(slice, &mut |big| bigs.push_back(big)) {
+                self.databases.pop_front();
+            }
+        }
+        !self.is_empty()
+    }
+}
+
+/// Everything that commands work on.
+pub struct Core {
+    /// This shard's number.
+    pub id: ShardId,
+    /// How many shards there are.
+    pub shards: usize,
+    /// The keys.
+    pub keyspace: Keyspace,
+    /// The time of this tick, Unix milliseconds.
+    pub now_ms: u64,
+    /// Random numbers for SPOP, RANDOMKEY and the like.
+    pub random: Random,
+    /// This shard's copy of the settings.
+    pub config: Config,
+    /// Counters for INFO.
+    pub stats: Stats,
+    /// Calls of each command.
+    pub command_stats: CommandStats,
+    /// This shard's clients.
+    pub clients: Clients,
+    /// Values on their way out.
+    pub graveyard: Graveyard,
+    /// The process around.
+    pub host: Arc<dyn Host>,
+    /// Expired keys are swept in the background (DEBUG SET-ACTIVE-EXPIRE).
+    pub active_expire: bool,
+    /// Where the sweep goes on: database and position in its table.
+    pub(super) sweep_at: (usize, u64),
+    /// Who hears of changes.
+    pub(super) effects: EffectSink,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("id", &self.id).field("keys", &self.keyspace.len()).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// Tells whoever listens that a key changed, and counts it.
+    #[inline]
+    pub fn changed(&mut self, db: u8, event: Event, key: &[u8]) {
+        match &mut self.effects {
+            EffectSink::Nobody => {}
+            EffectSink::Hook(hook) => hook(db, event, key),
+            EffectSink::Capture(effects) => {
+                effects.push(Effect { db, event, key: key.into() });
+                return;
+            }
+        }
+        self.stats.dirty += 1;
+    }
+
+    /// The access clock of a key that is touched now.
+    #[inline]
+    pub fn access_now(&self) -> u32 {
+        if self.config.maxmemory_policy.is_lfu() {
+            lfu::fresh(self.now_ms)
+        } else {
+            (self.now_ms / 1000) as u32
+        }
+    }
+
+    /// Moves an entry's access clock because the key was read or written.
+    #[inline]
+    pub fn touch(config: &Config, random: &mut Random, now_ms: u64, entry: &mut Entry) {
+        let access = if config.maxmemory_policy.is_lfu() {
+            lfu::touched(
+                entry.access(),
+                now_ms,
+                u64::from(config.lfu_log_factor),
+                u64::from(config.lfu_decay_time),
+                random.next_u64(),
+            )
+        } else {
+            (now_ms / 1000) as u32
+        };
+        entry.set_access(access);
+    }
+
+    /// One slice of the background sweep for expired keys; looks at no more than `EXPIRE_SLICE_KEYS`. True when it found many, so that the next
+    /// slice should follow soon.
+    pub fn sweep_expired(&mut self) -> bool {
+        if !self.active_expire {
+            return false;
+        }
+        let now_ms = self.now_ms;
+        let mut looked = 0;
+        let mut found = 0;
+        let mut segments = 0;
+        while looked < crate::limits::EXPIRE_SLICE_KEYS && segments < crate::limits::EXPIRE_SLICE_SEGMENTS {
+            let (db, position) = self.sweep_at;
+            let (database, seeds) = self.keyspace.database_mut(db);
+            if database.expires_len() == 0 {
+                self.sweep_at = ((db + 1) % crate::keyspace::DATABASES, 0);
+                if self.sweep_at.0 == 0 {
+                    break;
+                }
+                continue;
+            }
+            let mut dead = Vec::new();
+            let (next, seen) = database.sweep_expired(
+                position,
+                seeds,
+                |entry| entry.expiry_ms().is_some_and(|at| at <= now_ms),
+                &mut |entry, big| dead.push((entry, big)),
+            );
+            looked += seen;
+            segments += 1;
+            found += dead.len();
+            for (entry, big) in dead {
+                self.stats.expired_keys += 1;
+                self.changed(db as u8, Event::Expired, entry.key());
+                if let Some(big) = big {
+                    self.graveyard.bury(big);
+                }
+            }
+            self.sweep_at = if next == 0 { ((db + 1) % crate::keyspace::DATABASES, 0) } else { (db, next) };
+        }
+        found * 4 > looked && found > 0
+    }
+}
+
+/// The approximate access counter of Redis's LFU policies: minutes of the last change in the high bits, a logarithmic count in the low eight.
+pub mod lfu {
+    const INITIAL: u64 = 5;
+
+    fn minutes(now_ms: u64) -> u32 {
+        ((now_ms / 60_000) as u32) & 0x00ff_ffff
+    }
+
+    /// The clock of a new key.
+    pub fn fresh(now_ms: u64) -> u32 {
+        (minutes(now_ms) << 8) | INITIAL as u32
+    }
+
+    /// The count after the time since its last change has worn it down by one per `decay_minutes`.
+    pub fn count(access: u32, now_ms: u64, decay_minutes: u64) -> u64 {
+        let elapsed = u64::from(minutes(now_ms).wrapping_sub(access >> 8) & 0x00ff_ffff);
+        let decay = elapsed.checked_div(decay_minutes).unwrap_or(0);
+        u64::from(access & 0xff).saturating_sub(decay)
+    }
+
+    /// The clock after one more access: the higher the count, the less likely it grows.
+    pub fn touched(access: u32, now_ms: u64, log_factor: u64, decay_minutes: u64, random: u64) -> u32 {
+        let count = count(access, now_ms, decay_minutes);
+        let base = count.saturating_sub(INITIAL);
+        let grows = count < 255 && (u128::from(random) * u128::from(base * log_factor + 1)) >> 64 == 0;
+        (minutes(now_ms) << 8) | (count + u64::from(grows)) as u32
+    }
+}

@@ -1,0 +1,351 @@
+//! What a handler sees of its shard.
+//!
+//! Owns: the one road by which commands read and change keys: expiry is checked, types are checked, clocks are moved, changes are told.
+//! Refuses to know: what any command means, other shards, sockets, the log's format.
+//! Start at [`ShardCx::read`] and [`ShardCx::write_or_create`].
+//!
+//! Invariants: a handler changes a key only through this context, and says what it did by [`ShardCx::changed`] (or by a method here that
+//! says so for it). A collection is never left empty: whoever takes the last element calls [`ShardCx::remove_emptied`].
+
+use super::core::Core;
+use super::message::Call;
+use crate::argv::Argv;
+use crate::error::CommandError;
+use crate::keyspace::typed::{INLINE_STRING_BYTES_MAX, Str, Type};
+use crate::keyspace::{Detached, Entry, Event, Kind};
+use crate::resp::number::parse_i64;
+use crate::types::Big;
+use crate::types::table::Slot;
+
+/// The context of one command on one shard.
+#[derive(Debug)]
+pub struct ShardCx<'s> {
+    pub(crate) core: &'s mut Core,
+    pub(crate) call: Call,
+}
+
+/// What becomes of a key's expiry when its value is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpiryChange {
+    /// It goes.
+    Clear,
+    /// It stays.
+    Keep,
+    /// It is this one, Unix milliseconds.
+    At(u64),
+}
+
+impl<'s> ShardCx<'s> {
+    /// A context for `call`.
+    pub fn new(core: &'s mut Core, call: Call) -> Self {
+        Self { core, call }
+    }
+
+    /// The time of this tick, Unix milliseconds.
+    #[inline]
+    pub fn now_ms(&self) -> u64 {
+        self.core.now_ms
+    }
+
+    /// The selected database.
+    #[inline]
+    pub fn db(&self) -> u8 {
+        self.call.db
+    }
+
+    /// The settings.
+    #[inline]
+    pub fn config(&self) -> &crate::config::Config {
+        &self.core.config
+    }
+
+    /// 64 random bits.
+    pub fn random(&mut self) -> u64 {
+        self.core.random.next_u64()
+    }
+
+    /// A random number below `bound`, which is not 0.
+    pub fn random_below(&mut self, bound: u64) -> u64 {
+        self.core.random.below(bound)
+    }
+
+    /// Finds a live key in a database; one that has expired is removed on the way and told of.
+    #[inline]
+    pub fn find_in(&mut self, db: u8, key: &[u8]) -> Option<Slot> {
+        let core = &mut *self.core;
+        let hash = core.keyspace.hash(key);
+        let database = core.keyspace.database(usize::from(db));
+        let slot = database.find(hash, key)?;
+        if let Some(expiry_ms) = database.entry(slot).expiry_ms()
+            && expiry_ms <= core.now_ms
+        {
+            self.expire_now(db, slot, key);
+            return None;
+        }
+        Some(slot)
+    }
+
+    /// Finds a live key in the selected database.
+    #[inline]
+    pub fn find(&mut self, key: &[u8]) -> Option<Slot> {
+        self.find_in(self.call.db, key)
+    }
+
+    #[cold]
+    fn expire_now(&mut self, db: u8, slot: Slot, key: &[u8]) {
+        let (database, seeds) = self.core.keyspace.database_mut(usize::from(db));
+        if let Some(big) = database.remove(slot, seeds) {
+            self.core.graveyard.bury(big);
+        }
+        self.core.stats.expired_keys += 1;
+        self.core.changed(db, Event::Expired, key);
+    }
+
+    #[inline]
+    fn touch(&mut self, slot: Slot) {
+        if self.call.no_touch {
+            return;
+        }
+        let core = &mut *self.core;
+        let (database, _) = core.keyspace.database_mut(usize::from(self.call.db));
+        Core::touch(&core.config, &mut core.random, core.now_ms, database.entry_mut(slot));
+    }
+
+    /// The entry of a live key in the selected database, its access clock moved and the lookup counted as a hit or miss.
+    pub fn lookup(&mut self, key: &[u8]) -> Option<&Entry> {
+        let found = self.find(key);
+        self.count_lookup(found.is_some());
+        let slot = found?;
+        self.touch(slot);
+        Some(self.core.keyspace.database(usize::from(self.call.db)).entry(slot))
+    }
+
+    /// The entry of a live key, with nothing moved and nothing counted (OBJECT, DEBUG, TYPE of SCAN).
+    pub fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
+        let slot = self.find(key)?;
+        Some(self.core.keyspace.database(usize::from(self.call.db)).entry(slot))
+    }
+
+    #[inline]
+    fn count_lookup(&mut self, hit: bool) {
+        self.core.stats.keyspace_hits += u64::from(hit);
+        self.core.stats.keyspace_misses += u64::from(!hit);
+    }
+
+    /// A key's value of type `T` for reading; `None` when the key does not exist.
+    ///
+    /// # Errors
+    /// `WRONGTYPE` when the key holds another type; `Fenced` when a command failed while changing it.
+    #[inline]
+    pub fn read<T: Type>(&mut self, key: &[u8]) -> Result<Option<T::Ref<'_>>, CommandError> {
+        let found = self.find(key);
+        self.count_lookup(found.is_some());
+        let Some(slot) = found else { return Ok(None) };
+        self.touch(slot);
+        let (entry, bigs) = self.core.keyspace.database(usize::from(self.call.db)).value(slot);
+        if entry.is_fenced() {
+            return Err(CommandError::Fenced);
+        }
+        T::reference(entry, bigs).map(Some).ok_or(CommandError::WrongType)
+    }
+
+    /// A key's value of type `T` for changing; `None` when the key does not exist.
+    ///
+    /// # Errors
+    /// As [`ShardCx::read`].
+    #[inline]
+    pub fn write<T: Type>(&mut self, key: &[u8]) -> Result<Option<T::Mut<'_>>, CommandError> {
+        let Some(slot) = self.find(key) else { return Ok(None) };
+        self.mutable::<T>(slot).map(Some)
+    }
+
+    /// A key's value of type `T` for changing; an empty one is created when the key does not exist. A handler that then adds nothing
+    /// calls [`ShardCx::remove_emptied`].
+    ///
+    /// # Errors
+    /// As [`ShardCx::read`].
+    #[inline]
+    pub fn write_or_create<T: Type>(&mut self, key: &[u8]) -> Result<T::Mut<'_>, CommandError> {
+        let slot = match self.find(key) {
+            Some(slot) => slot,
+            None => self.insert(key, T::NEW, &[], None),
+        };
+        self.mutable::<T>(slot)
+    }
+
+    #[inline]
+    fn mutable<T: Type>(&mut self, slot: Slot) -> Result<T::Mut<'_>, CommandError> {
+        self.touch(slot);
+        let (database, seeds) = self.core.keyspace.database_mut(usize::from(self.call.db));
+        if database.entry(slot).is_fenced() {
+            return Err(CommandError::Fenced);
+        }
+        T::mutable(database.value_mut(slot, seeds)).ok_or(CommandError::WrongType)
+    }
+
+    #[inline]
+    fn insert(&mut self, key: &[u8], kind: Kind, payload: &[u8], expiry_ms: Option<u64>) -> Slot {
+        let access = self.core.access_now();
+        let hash = self.core.keyspace.hash(key);
+        let (database, seeds) = self.core.keyspace.database_mut(usize::from(self.call.db));
+        database.insert(hash, Entry::new(key, kind, payload, expiry_ms, access), seeds)
+    }
+
+    /// True when the key exists; counts as a lookup.
+    pub fn exists(&mut self, key: &[u8]) -> bool {
+        self.lookup(key).is_some()
+    }
+
+    /// Sets a key to a string, whatever it held before. Says nothing: the caller tells the event.
+    #[inline]
+    pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: ExpiryChange) {
+        let number = if value.len() <= 20 { parse_i64(value) } else { None };
+        match number {
+            Some(number) => self.set_inline(key, Kind::Int, &number.to_le_bytes(), expiry),
+            None if value.len() <= INLINE_STRING_BYTES_MAX => self.set_inline(key, Kind::Str, value, expiry),
+            None => self.set_big(key, Kind::StrBig, Big::Str(value.to_vec()), expiry),
+        }
+    }
+
+    #[inline]
+    fn set_inline(&mut self, key: &[u8], kind: Kind, payload: &[u8], expiry: ExpiryChange) {
+        let hash = self.core.keyspace.hash(key);
+        let access = self.core.access_now();
+        let (database, seeds) = self.core.keyspace.database_mut(usize::from(self.call.db));
+        if let Some(slot) = database.find(hash, key) {
+            let old = database.replace_inline(slot, kind, payload);
+            database.entry_mut(slot).clear_marks();
+            self.finish_set(slot, expiry, old);
+            return;
+        }
+        let expiry_ms = if let ExpiryChange::At(at_ms) = expiry { Some(at_ms) } else { None };
+        database.insert(hash, Entry::new(key, kind, payload, expiry_ms, access), seeds);
+    }
+
+    fn set_big(&mut self, key: &[u8], kind: Kind, big: Big, expiry: ExpiryChange) {
+        let slot = match self.find(key) {
+            Some(slot) => slot,
+            None => self.insert(key, Kind::Str, &[], None),
+        };
+        let (database, _) = self.core.keyspace.database_mut(usize::from(self.call.db));
+        let old = database.replace_big(slot, kind, big);
+        database.entry_mut(slot).clear_marks();
+        self.finish_set(slot, expiry, old);
+    }
+
+    #[inline]
+    fn finish_set(&mut self, slot: Slot, expiry: ExpiryChange, old: Option<Big>) {
+        if let Some(old) = old {
+            self.core.graveyard.bury(old);
+        }
+        let access = self.core.access_now();
+        let now_ms = self.core.now_ms;
+        let (database, _) = self.core.keyspace.database_mut(usize::from(self.call.db));
+        database.entry_mut(slot).set_access(access);
+        match expiry {
+            ExpiryChange::Clear => database.set_expiry(slot, None),
+            ExpiryChange::At(at_ms) => database.set_expiry(slot, Some(at_ms)),
+            // What had already expired was absent, so there is nothing to keep.
+            ExpiryChange::Keep if database.entry(slot).expiry_ms().is_some_and(|at_ms| at_ms <= now_ms) => {
+                database.set_expiry(slot, None);
+            }
+            ExpiryChange::Keep => {}
+        }
+    }
+
+    /// The string at `key`, or `None`; as [`ShardCx::read`].
+    #[inline]
+    pub fn read_string(&mut self, key: &[u8]) -> Result<Option<crate::keyspace::typed::StrRef<'_>>, CommandError> {
+        self.read::<Str>(key)
+    }
+
+    /// Says that a key of the selected database changed. Every change of a key is told exactly as Redis would notify it.
+    #[inline]
+    pub fn changed(&mut self, event: Event, key: &[u8]) {
+        self.core.changed(self.call.db, event, key);
+    }
+
+    /// Says that a key of another database changed.
+    pub fn changed_in(&mut self, db: u8, event: Event, key: &[u8]) {
+        self.core.changed(db, event, key);
+    }
+
+    /// Removes a live key and tells `del`. True when it was there.
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        self.remove_quietly(key) && {
+            self.changed(Event::Del, key);
+            true
+        }
+    }
+
+    /// Removes a live key without telling; for commands that tell something else (RENAME). True when it was there.
+    pub fn remove_quietly(&mut self, key: &[u8]) -> bool {
+        let Some(slot) = self.find(key) else { return false };
+        let (database, seeds) = self.core.keyspace.database_mut(usize::from(self.call.db));
+        if let Some(big) = database.remove(slot, seeds) {
+            self.core.graveyard.bury(big);
+        }
+        true
+    }
+
+    /// Removes a collection that has become empty and tells `del`.
+    pub fn remove_emptied(&mut self, key: &[u8]) {
+        self.remove(key);
+    }
+
+    /// Removes a key that [`ShardCx::write_or_create`] made for a command that then stored nothing: it never was.
+    pub fn remove_unused(&mut self, key: &[u8]) {
+        self.remove_quietly(key);
+    }
+
+    /// When a live key expires: `None` without the key, `Some(None)` without an expiry.
+    pub fn expiry_ms(&mut self, key: &[u8]) -> Option<Option<u64>> {
+        let slot = self.find(key)?;
+        Some(self.core.keyspace.database(usize::from(self.call.db)).entry(slot).expiry_ms())
+    }
+
+    /// Sets or clears the expiry of a live key; says nothing. False without the key.
+    pub fn set_expiry_ms(&mut self, key: &[u8], expiry_ms: Option<u64>) -> bool {
+        let Some(slot) = self.find(key) else { return false };
+        let (database, _) = self.core.keyspace.database_mut(usize::from(self.call.db));
+        database.set_expiry(slot, expiry_ms);
+        true
+    }
+
+    /// Takes a live key's value out of a database; says nothing.
+    pub fn detach(&mut self, db: u8, key: &[u8]) -> Option<Detached> {
+        let slot = self.find_in(db, key)?;
+        let (database, seeds) = self.core.keyspace.database_mut(usize::from(db));
+        Some(database.detach(slot, seeds))
+    }
+
+    /// A copy of a live key's value; says nothing.
+    pub fn duplicate(&mut self, db: u8, key: &[u8]) -> Option<Detached> {
+        let slot = self.find_in(db, key)?;
+        Some(self.core.keyspace.database(usize::from(db)).duplicate(slot))
+    }
+
+    /// Puts a value under a key, replacing what is there; says nothing.
+    pub fn attach(&mut self, db: u8, key: &[u8], value: Detached) {
+        let hash = self.core.keyspace.hash(key);
+        let found = self.find_in(db, key);
+        let (database, seeds) = self.core.keyspace.database_mut(usize::from(db));
+        if let Some(slot) = found
+            && let Some(big) = database.remove(slot, seeds)
+        {
+            self.core.graveyard.bury(big);
+        }
+        database.attach(hash, key, value, seeds);
+    }
+
+    /// Marks keys that a failed command may have left half changed; nothing can be read from them until they are deleted or overwritten.
+    pub(crate) fn fence(&mut self, keys: &[usize], argv: Argv<'_>) {
+        for &index in keys {
+            let Some(key) = argv.get(index) else { continue };
+            if let Some(slot) = self.find(key) {
+                let (database, _) = self.core.keyspace.database_mut(usize::from(self.call.db));
+                database.entry_mut(slot).fence();
+            }
+        }
+    }
+}

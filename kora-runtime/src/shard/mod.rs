@@ -1,0 +1,706 @@
+//! The shard: a deterministic state machine, fed with messages, client bytes and a clock value.
+//!
+//! Owns: its keys, its sessions, its transactions, what waits for other shards. Refuses to know: sockets, threads, how envelopes travel, what time it is.
+//! Start at [`Shard::run`] (a client's bytes) and [`Shard::receive`] (another shard's envelope). A driver calls, in turn:
+//!
+//! ```text
+//! begin_tick(now) → { input(..), run(..) | receive(..) }* → end_tick(send) → take_dirty → output(..) of each → wrote(..)
+//! ```
+//! ARCHITECTURE.md, "The life of a request", tells the whole story.
+
+pub mod clients;
+pub mod core;
+pub mod cx;
+pub mod execute;
+pub mod intents;
+pub mod merge;
+pub mod message;
+pub mod plan;
+pub mod route;
+pub mod session;
+pub mod stats;
+pub mod transaction;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ahash::RandomState;
+
+use self::clients::{Client, Clients, Peer, ReplyMode};
+use self::core::{Core, EffectHook, EffectSink, Graveyard};
+use self::execute::{execute, refuse};
+use self::intents::Scope;
+use self::message::{
+    Call, Envelope, ReplyTo, ShardId, TxnMessage, begin_reply, read_frame, read_reply, read_request, seal, write_frame,
+    write_request,
+};
+use self::plan::{Plan, plan};
+use self::session::Session;
+use self::stats::{CommandStats, Stats};
+use self::transaction::{Step, Target, Transactions, scope_of};
+use crate::argv::{Argv, Span};
+use crate::config::{ClientClass, Config, PipelineOrder};
+use crate::error::CommandError;
+use crate::handlers::session::SessionCx;
+use crate::host::Host;
+use crate::keyspace::Keyspace;
+use crate::limits;
+use crate::random::Random;
+use crate::reply::{Protocol, ReplyBuf};
+use crate::resp::decode::{DecodeLimits, Decoded};
+use crate::table::{self, CommandId, Flags, KeySpec, Resolved, Route};
+
+/// What a shard is made with.
+pub struct ShardOptions {
+    /// Its number.
+    pub id: ShardId,
+    /// How many shards there are.
+    pub shards: usize,
+    /// The routing seeds of the data directory, the same on every shard.
+    pub seeds: RandomState,
+    /// Seed of this shard's random numbers.
+    pub random_seed: u64,
+    /// Settings.
+    pub config: Config,
+    /// The process around.
+    pub host: Arc<dyn Host>,
+    /// The time now, Unix milliseconds.
+    pub now_ms: u64,
+}
+
+/// What one turn of a command came to.
+enum Flow {
+    /// Go on with the next.
+    Next,
+    /// It may not start yet; it stays in the input.
+    Wait,
+}
+
+/// One shard.
+pub struct Shard {
+    core: Core,
+    transactions: Transactions,
+    sessions: Vec<Option<Box<Session>>>,
+    free: Vec<u32>,
+    generations: u32,
+    clients_made: u64,
+    outboxes: Vec<Envelope>,
+    to_self: VecDeque<TxnMessage>,
+    /// Sessions to look at after the tick: output, closing, room for input.
+    dirty: Vec<u32>,
+    /// Sessions whose input may go on.
+    resume: Vec<u32>,
+    spans: Vec<Span>,
+    steps: Vec<Step>,
+    /// Buffers that came in envelopes and go out in others.
+    spare: Vec<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shard").field("core", &self.core).finish_non_exhaustive()
+    }
+}
+
+impl Shard {
+    /// An empty shard.
+    pub fn new(options: ShardOptions) -> Self {
+        let ShardOptions { id, shards, seeds, random_seed, config, host, now_ms } = options;
+        assert!(id < shards && shards <= route::SHARDS_MAX, "shard {id} of {shards}");
+        Self {
+            transactions: Transactions::new(id, &seeds),
+            core: Core {
+                id,
+                shards,
+                keyspace: Keyspace::new(seeds),
+                now_ms,
+                random: Random::new(random_seed),
+                config,
+                stats: Stats::default(),
+                command_stats: CommandStats::default(),
+                clients: Clients::default(),
+                graveyard: Graveyard::default(),
+                host,
+                active_expire: true,
+                sweep_at: (0, 0),
+                effects: EffectSink::Nobody,
+            },
+            sessions: Vec::new(),
+            free: Vec::new(),
+            generations: 0,
+            clients_made: 0,
+            outboxes: (0..shards).map(|_| Envelope::default()).collect(),
+            to_self: VecDeque::new(),
+            dirty: Vec::new(),
+            resume: Vec::new(),
+            spans: Vec::new(),
+            steps: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// The part that commands work on, to look at.
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Breaks the intents on purpose: a test that must notice is made with this.
+    pub fn plant_early_release(&mut self) {
+        self.transactions.intents.plant_grant_everything();
+    }
+
+    /// Calls `hook` for every change on this shard, in the order in which they happen.
+    pub fn on_effect(&mut self, hook: EffectHook) {
+        self.core.effects = EffectSink::Hook(hook);
+    }
+
+    /// Sets the clock. Time may stand still or jump; expiry goes by it.
+    pub fn begin_tick(&mut self, now_ms: u64) {
+        self.core.now_ms = now_ms;
+    }
+
+    // ---- sessions -------------------------------------------------------------------------------------------------------
+
+    /// Opens a session for a client.
+    pub fn open(&mut self, peer: Peer) -> u32 {
+        self.generations = self.generations.wrapping_add(1);
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.sessions.push(None);
+            self.sessions.len() as u32 - 1
+        });
+        self.sessions[index as usize] = Some(Box::new(Session::new(self.generations)));
+        self.clients_made += 1;
+        // Ids are unique in the process without asking anyone: each shard counts in its own residue class.
+        let id = self.clients_made * self.core.shards as u64 + self.core.id as u64;
+        let authenticated = self.core.config.requirepass.is_empty();
+        self.core.clients.insert(index, Client::new(id, peer, authenticated, self.core.now_ms));
+        index
+    }
+
+    /// Closes a session. Replies that are still on their way to it are dropped when they come.
+    pub fn close(&mut self, session: u32) {
+        self.sessions[session as usize] = None;
+        self.core.clients.remove(session);
+        self.free.push(session);
+    }
+
+    /// The buffer that a session's bytes are read into, behind what is there. [`Shard::run`] takes them from there.
+    pub fn input(&mut self, session: u32) -> &mut Vec<u8> {
+        let session = self.sessions[session as usize].as_mut().expect("the driver reads for open sessions only");
+        let room = limits::READ_BYTES.max(session.wanted.min(session.input.len().max(limits::READ_BYTES)));
+        session.input.reserve(room);
+        &mut session.input
+    }
+
+    /// True when more input is welcome: nothing is stalled and the client takes its replies.
+    pub fn wants_input(&self, session: u32) -> bool {
+        self.session(session).is_some_and(|session| !session.stalled && !session.closing)
+    }
+
+    /// Bytes that wait for the socket.
+    pub fn output(&mut self, session: u32) -> &mut Vec<u8> {
+        self.sessions[session as usize].as_mut().expect("the driver writes for open sessions only").out.bytes_mut()
+    }
+
+    /// Tells that `count` bytes at the front of the output were written and removed.
+    pub fn wrote(&mut self, session: u32, count: usize) {
+        self.core.stats.total_net_output_bytes += count as u64;
+        let Some(open) = self.sessions[session as usize].as_deref() else { return };
+        self.core.clients.of(session).output_bytes = open.out.len();
+        if open.stalled {
+            self.resume.push(session);
+            self.settle();
+        }
+    }
+
+    /// True when the session is over: everything was answered and written, or its client is to go at once.
+    pub fn is_over(&mut self, session: u32) -> bool {
+        let Some(open) = self.sessions[session as usize].as_deref() else { return true };
+        let client = self.core.clients.of(session);
+        let class = self.core.config.client_output_buffer_limit.of(ClientClass::Normal).hard_bytes as usize;
+        let limit = match (class, client.authenticated) {
+            (_, false) => limits::OUTPUT_UNAUTHENTICATED_BYTES_MAX,
+            (0, true) => limits::OUTPUT_BYTES_MAX,
+            (class, true) => class,
+        };
+        if open.out.len() > limit {
+            self.core.stats.output_limit_disconnections += 1;
+            return true;
+        }
+        open.is_settled() && (client.kill || open.closing && open.out.is_empty())
+    }
+
+    fn session(&self, session: u32) -> Option<&Session> {
+        self.sessions.get(session as usize)?.as_deref()
+    }
+
+    /// Sessions that have output, may be over or may want input again, since the last call.
+    pub fn take_dirty(&mut self, into: &mut Vec<u32>) {
+        into.clear();
+        std::mem::swap(&mut self.dirty, into);
+        for &session in into.iter() {
+            if let Some(open) = self.sessions[session as usize].as_mut() {
+                open.listed = false;
+            }
+        }
+        for session in self.core.clients.take_killed() {
+            into.push(session);
+        }
+    }
+
+    #[inline]
+    fn list(&mut self, index: u32, session: &mut Session) {
+        if !session.listed {
+            session.listed = true;
+            self.dirty.push(index);
+        }
+    }
+
+    // ---- commands -------------------------------------------------------------------------------------------------------
+
+    /// Runs every whole command that a session's input holds, as far as its order and limits allow.
+    pub fn run(&mut self, index: u32) {
+        self.advance(index);
+        self.settle();
+    }
+
+    fn advance(&mut self, index: u32) {
+        let Some(mut session) = self.sessions[index as usize].take() else { return };
+        session.stalled = false;
+        let authenticated = self.core.clients.of(index).authenticated;
+        let mut limits_now = self.decode_limits(authenticated);
+        let mut decoder = std::mem::take(&mut session.decoder);
+        let mut input = std::mem::take(&mut session.input);
+        while !session.closing {
+            if session.barrier || session.is_full() || self.is_congested() {
+                session.stalled = session.consumed < input.len();
+                break;
+            }
+            let rest = &input[session.consumed..];
+            if rest.is_empty() {
+                break;
+            }
+            match decoder.next(rest, &limits_now) {
+                Ok(Decoded::Incomplete { at_least }) => {
+                    session.wanted = at_least;
+                    if rest.len() > self.core.config.client_query_buffer_limit {
+                        self.core.stats.query_limit_disconnections += 1;
+                        session.closing = true;
+                    }
+                    break;
+                }
+                Ok(Decoded::Empty { consumed }) => session.consumed += consumed,
+                Ok(Decoded::Command { consumed }) => {
+                    let words = decoder.words(rest);
+                    match self.command(index, &mut session, words) {
+                        Flow::Next => session.consumed += consumed,
+                        Flow::Wait => {
+                            session.stalled = true;
+                            break;
+                        }
+                    }
+                    if !authenticated && self.core.clients.of(index).authenticated {
+                        limits_now = self.decode_limits(true);
+                    }
+                }
+                Err(error) => {
+                    let protocol = self.core.clients.of(index).protocol;
+                    let core = &mut self.core;
+                    let error = CommandError::message(error.to_string());
+                    session.reply_here(protocol, |()| true, |reply| refuse(core, &error, reply));
+                    session.closing = true;
+                }
+            }
+        }
+        session.decoder = decoder;
+        session.input = input;
+        session.compact_input();
+        let client = self.core.clients.of(index);
+        client.query_bytes = session.input.len();
+        client.query_free = session.input.capacity() - session.input.len();
+        client.output_bytes = session.out.len();
+        self.list(index, &mut session);
+        self.sessions[index as usize] = Some(session);
+    }
+
+    /// Counts bytes that came in for a session.
+    pub fn count_input(&mut self, bytes: usize) {
+        self.core.stats.total_net_input_bytes += bytes as u64;
+    }
+
+    fn decode_limits(&self, authenticated: bool) -> DecodeLimits {
+        DecodeLimits {
+            bulk_bytes_max: self.core.config.proto_max_bulk_len,
+            request_bytes_max: self.core.config.client_query_buffer_limit,
+            ..DecodeLimits::new(authenticated)
+        }
+    }
+
+    /// True when some outbox is full: nothing new starts before it has left.
+    fn is_congested(&self) -> bool {
+        self.core.shards > 1 && self.outboxes.iter().any(|outbox| outbox.bytes() > limits::BATCH_BYTES_MAX)
+    }
+
+    /// Handles one command: checks it as Redis does, in Redis's order, then runs it, forwards it or starts a transaction.
+    #[inline]
+    fn command(&mut self, index: u32, session: &mut Session, words: Argv<'_>) -> Flow {
+        let client = self.core.clients.of(index);
+        client.last_ms = self.core.now_ms;
+        let protocol = client.protocol;
+        let (id, argv) = match table::resolve(words) {
+            Resolved::Command { id, words: name_words } => (id, words.range(name_words, words.len())),
+            unknown => {
+                self.refuse_here(index, session, protocol, &unknown_command(words, &unknown));
+                return Flow::Next;
+            }
+        };
+        let info = id.info();
+        if !arity_fits(info.arity, words.len()) {
+            self.core.command_stats.of(id).rejected += 1;
+            self.refuse_here(index, session, protocol, &CommandError::WrongArity(info.name));
+            return Flow::Next;
+        }
+        let client = self.core.clients.of(index);
+        if !client.authenticated && !info.flags.contains(Flags::NO_AUTH) {
+            self.core.command_stats.of(id).rejected += 1;
+            self.refuse_here(index, session, protocol, &CommandError::NoAuth);
+            return Flow::Next;
+        }
+        client.last_command = Some(id);
+        let call = Call { db: client.db, protocol, no_touch: client.no_touch, client_id: client.id };
+        match plan(id, argv, call, self.core.keyspace.seeds(), self.core.shards) {
+            Plan::Session => {
+                if !session.is_settled() {
+                    return Flow::Wait;
+                }
+                self.run_on_session(index, session, id, argv);
+                Flow::Next
+            }
+            Plan::Here => self.run_here(index, session, call, id, argv, false),
+            Plan::One(owner) if owner == self.core.id => self.run_here(index, session, call, id, argv, true),
+            Plan::One(owner) => {
+                if self.core.config.pipeline_order == PipelineOrder::Strict && !session.is_settled() {
+                    return Flow::Wait;
+                }
+                let discard = self.discards_reply(index);
+                let to = session.await_reply(index, discard);
+                let outbox = &mut self.outboxes[owner].requests;
+                let before = outbox.len();
+                write_request(outbox, to, call, id, argv);
+                session.forwarded_bytes += outbox.len() - before;
+                self.core.stats.forwarded_commands += 1;
+                Flow::Next
+            }
+            Plan::Several(transaction) => {
+                if !session.is_settled() {
+                    return Flow::Wait;
+                }
+                let discard = self.discards_reply(index);
+                let to = session.await_reply(index, discard);
+                session.barrier = true;
+                self.core.stats.multi_shard_commands += 1;
+                let mut frame = Vec::new();
+                write_frame(&mut frame, id, argv);
+                let mut steps = std::mem::take(&mut self.steps);
+                self.transactions.begin(to, call, frame, transaction, &mut steps);
+                self.steps = steps;
+                Flow::Next
+            }
+        }
+    }
+
+    /// Runs a command on this shard; behind the intents it meets, when it meets any.
+    #[inline]
+    fn run_here(
+        &mut self,
+        index: u32,
+        session: &mut Session,
+        call: Call,
+        id: CommandId,
+        argv: Argv<'_>,
+        touches_keys: bool,
+    ) -> Flow {
+        if touches_keys && !self.transactions.intents.is_empty() && self.meets_intent(id, argv) {
+            let discard = self.discards_reply(index);
+            let to = Target { shard: self.core.id, to: session.await_reply(index, discard) };
+            let mut frame = Vec::new();
+            write_frame(&mut frame, id, argv);
+            session.forwarded_bytes += frame.len();
+            self.transactions.park(to, call, frame, scope_of(id, argv));
+            return Flow::Next;
+        }
+        let mode = self.core.clients.of(index).reply_mode;
+        let core = &mut self.core;
+        session.reply_here(call.protocol, |()| mode == ReplyMode::On, |reply| execute_merged(core, call, id, argv, reply));
+        self.after_reply(index, mode);
+        Flow::Next
+    }
+
+    fn meets_intent(&self, id: CommandId, argv: Argv<'_>) -> bool {
+        let intents = &self.transactions.intents;
+        if let (KeySpec::One(at), Some(key)) = (id.info().keys, argv.get(0)) {
+            return intents.conflicts(argv.get(at).unwrap_or(key), plan::mode_of(id.info().access));
+        }
+        match scope_of(id, argv) {
+            Scope::Keys(keys) => keys.iter().any(|(key, mode)| intents.conflicts(key, *mode)),
+            Scope::Whole(mode) => intents.whole_conflicts(mode),
+        }
+    }
+
+    fn run_on_session(&mut self, index: u32, session: &mut Session, id: CommandId, argv: Argv<'_>) {
+        let core = &mut self.core;
+        core.stats.total_commands_processed += 1;
+        core.command_stats.of(id).calls += 1;
+        let protocol = core.clients.of(index).protocol;
+        let mut closing = false;
+        session.reply_here(
+            protocol,
+            |keep| *keep,
+            |reply| {
+                let mark = reply.len();
+                let mut cx = SessionCx { core: &mut *core, session: index, closing: false };
+                let outcome = table::dispatch_session(&mut cx, id, argv, reply);
+                closing = cx.closing;
+                if let Err(error) = outcome {
+                    reply.truncate(mark);
+                    core.command_stats.of(id).failed += 1;
+                    refuse(core, &error, reply);
+                }
+                core.clients.of(index).reply_mode == ReplyMode::On
+            },
+        );
+        session.closing |= closing;
+        let mode = self.core.clients.of(index).reply_mode;
+        self.after_reply(index, mode);
+    }
+
+    fn refuse_here(&mut self, index: u32, session: &mut Session, protocol: Protocol, error: &CommandError) {
+        let mode = self.core.clients.of(index).reply_mode;
+        let core = &mut self.core;
+        session.reply_here(protocol, |()| mode == ReplyMode::On, |reply| refuse(core, error, reply));
+        self.after_reply(index, mode);
+    }
+
+    fn discards_reply(&mut self, index: u32) -> bool {
+        let mode = self.core.clients.of(index).reply_mode;
+        self.after_reply(index, mode);
+        mode != ReplyMode::On
+    }
+
+    /// CLIENT REPLY SKIP holds for one command after it.
+    #[inline]
+    fn after_reply(&mut self, index: u32, mode: ReplyMode) {
+        match mode {
+            ReplyMode::On | ReplyMode::Off => {}
+            ReplyMode::SkipNext => self.core.clients.of(index).reply_mode = ReplyMode::Skip,
+            ReplyMode::Skip => self.core.clients.of(index).reply_mode = ReplyMode::On,
+        }
+    }
+
+    // ---- other shards ---------------------------------------------------------------------------------------------------
+
+    /// Handles what another shard sent.
+    pub fn receive(&mut self, from: ShardId, envelope: Envelope) {
+        let Envelope { requests, replies, messages } = envelope;
+        let mut rest = replies.as_slice();
+        while let Some((to, reply, next)) = read_reply(rest) {
+            self.deliver(to, reply);
+            rest = next;
+        }
+        let mut steps = std::mem::take(&mut self.steps);
+        for message in messages {
+            self.transactions.receive(&mut self.core, message, &mut steps);
+        }
+        self.steps = steps;
+        self.perform_steps();
+        self.serve(from, &requests);
+        self.keep_spare(requests);
+        self.keep_spare(replies);
+        self.settle();
+    }
+
+    /// Runs the commands that another shard forwarded and puts their replies in its outbox.
+    fn serve(&mut self, from: ShardId, requests: &[u8]) {
+        let mut spans = std::mem::take(&mut self.spans);
+        let mut replies = std::mem::take(&mut self.outboxes[from].replies);
+        let mut rest = requests;
+        while let Some((to, call, frame, next)) = read_request(rest) {
+            rest = next;
+            let id = read_frame(frame, &mut spans);
+            let argv = Argv::new(frame, &spans);
+            if !self.transactions.intents.is_empty() && self.meets_intent(id, argv) {
+                self.transactions.park(Target { shard: from, to }, call, frame.to_vec(), scope_of(id, argv));
+                continue;
+            }
+            let start = begin_reply(&mut replies, to);
+            let mut reply = ReplyBuf::with_bytes(replies, call.protocol);
+            execute(&mut self.core, call, id, argv, &mut reply);
+            replies = reply.into_bytes();
+            seal(&mut replies, start);
+        }
+        self.outboxes[from].replies = replies;
+        self.spans = spans;
+    }
+
+    fn keep_spare(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() > 0
+            && buffer.capacity() <= limits::SPARE_BUFFER_BYTES_MAX
+            && self.spare.len() < limits::SPARE_BUFFERS_MAX
+        {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+
+    /// Puts a reply into its session's order.
+    fn deliver(&mut self, to: ReplyTo, reply: &[u8]) {
+        let Some(mut session) = self.sessions.get_mut(to.session as usize).and_then(Option::take) else { return };
+        if session.generation == to.generation {
+            session.deliver(to.seq, reply);
+            if session.is_settled() {
+                session.barrier = false;
+            }
+            if session.stalled {
+                self.resume.push(to.session);
+            }
+            self.list(to.session, &mut session);
+        }
+        self.sessions[to.session as usize] = Some(session);
+    }
+
+    /// Does what the transactions asked for, until they ask for nothing more here.
+    fn perform_steps(&mut self) {
+        while !self.steps.is_empty() || !self.to_self.is_empty() {
+            let steps = std::mem::take(&mut self.steps);
+            for step in steps {
+                match step {
+                    Step::Send(to, message) if to == self.core.id => self.to_self.push_back(message),
+                    Step::Send(to, message) => self.outboxes[to].messages.push(message),
+                    Step::Reply(target, reply) if target.shard == self.core.id => self.deliver(target.to, &reply),
+                    Step::Reply(target, reply) => {
+                        let replies = &mut self.outboxes[target.shard].replies;
+                        let start = begin_reply(replies, target.to);
+                        replies.extend_from_slice(&reply);
+                        seal(replies, start);
+                    }
+                }
+            }
+            if let Some(message) = self.to_self.pop_front() {
+                let mut steps = std::mem::take(&mut self.steps);
+                self.transactions.receive(&mut self.core, message, &mut steps);
+                self.steps = steps;
+            }
+        }
+    }
+
+    /// Brings everything to rest: transactions' steps, then sessions that may go on, until nothing moves.
+    fn settle(&mut self) {
+        self.perform_steps();
+        while let Some(session) = self.resume.pop() {
+            let may_go_on = self.session(session).is_some_and(|open| open.stalled && !open.barrier && !open.is_full());
+            if may_go_on && !self.is_congested() {
+                // A session that still has to wait marks itself stalled again and is resumed by what it waits for.
+                self.advance(session);
+                self.perform_steps();
+            }
+        }
+    }
+
+    /// Ends the tick: everything that waits for other shards leaves, one envelope each.
+    pub fn end_tick(&mut self, send: &mut impl FnMut(ShardId, Envelope)) {
+        let was_congested = self.is_congested();
+        for peer in 0..self.outboxes.len() {
+            if self.outboxes[peer].is_empty() {
+                continue;
+            }
+            let empty = Envelope {
+                requests: self.spare.pop().unwrap_or_default(),
+                replies: self.spare.pop().unwrap_or_default(),
+                messages: Vec::new(),
+            };
+            send(peer, std::mem::replace(&mut self.outboxes[peer], empty));
+        }
+        if was_congested {
+            let stalled = (0..self.sessions.len() as u32).filter(|&at| self.session(at).is_some_and(|open| open.stalled));
+            self.resume = stalled.collect();
+            self.settle();
+        }
+    }
+
+    /// True when [`Shard::end_tick`] has something to send.
+    pub fn has_outgoing(&self) -> bool {
+        self.core.shards > 1 && self.outboxes.iter().any(|outbox| !outbox.is_empty())
+    }
+
+    // ---- upkeep ---------------------------------------------------------------------------------------------------------
+
+    /// One slice of background work: expired keys, values to drop. True when more waits, so that the next slice should follow soon.
+    pub fn maintain(&mut self) -> bool {
+        let expiring = self.core.sweep_expired();
+        let dropping = self.core.graveyard.dig();
+        expiring || dropping
+    }
+
+    /// Marks clients that said nothing for `timeout` seconds to be closed.
+    pub fn close_idle(&mut self) {
+        let timeout_ms = u64::from(self.core.config.timeout) * 1000;
+        if timeout_ms > 0 {
+            let now_ms = self.core.now_ms;
+            self.core.clients.kill(|client| now_ms.saturating_sub(client.last_ms) > timeout_ms);
+        }
+    }
+
+    /// True when no transaction is under way here: nothing waits, holds or is coordinated.
+    pub fn is_quiet(&self) -> bool {
+        self.transactions.is_idle()
+    }
+}
+
+/// Runs a command whose keys are all here. With one shard this is also how commands over all shards run: their one part goes through the same
+/// merge as several would.
+#[inline]
+fn execute_merged(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, reply: &mut ReplyBuf) {
+    if let Route::AllShards(merge @ table::Merge::Custom(_)) = id.info().route {
+        let mut part = ReplyBuf::new(call.protocol);
+        execute(core, call, id, argv, &mut part);
+        merge::merge(merge, argv, &[part.as_bytes()], &[], reply);
+        return;
+    }
+    execute(core, call, id, argv, reply);
+}
+
+/// Redis's arity rule: a negative one is a minimum; name words count.
+#[inline]
+fn arity_fits(arity: i32, words: usize) -> bool {
+    let words = words as i64;
+    if arity >= 0 { words == i64::from(arity) } else { words >= i64::from(-arity) }
+}
+
+/// The error for words that name no command, with Redis's text.
+fn unknown_command(words: Argv<'_>, resolved: &Resolved) -> CommandError {
+    let shown = |word: &[u8]| String::from_utf8_lossy(&word[..word.len().min(128)]).into_owned();
+    match resolved {
+        Resolved::UnknownSubcommand { container } => {
+            let word = words.get(1).unwrap_or_default();
+            CommandError::message(format!("ERR unknown subcommand '{}'. Try {} HELP.", shown(word), container.to_uppercase()))
+        }
+        Resolved::ContainerAlone { container } => {
+            CommandError::message(format!("ERR wrong number of arguments for '{container}' command"))
+        }
+        _ => {
+            let mut arguments = String::new();
+            for word in words.iter().skip(1) {
+                if arguments.len() >= 128 {
+                    break;
+                }
+                let room = 128 - arguments.len();
+                arguments.push('\'');
+                arguments.push_str(&String::from_utf8_lossy(&word[..word.len().min(room)]));
+                arguments.push_str("' ");
+            }
+            let name = shown(words.get(0).unwrap_or_default());
+            CommandError::message(format!("ERR unknown command '{name}', with args beginning with: {arguments}"))
+        }
+    }
+}
+

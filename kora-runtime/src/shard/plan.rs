@@ -1,0 +1,186 @@
+//! Where a command has to run.
+//!
+//! Owns: the decision from row and keys. Refuses to know: how commands get there and what they do.
+//! Start at [`plan`].
+
+use ahash::RandomState;
+
+use super::intents::{Mode, Scope};
+use super::message::{Fetch, Part, ShardId, Work, write_frame};
+use super::message::Call;
+use super::route::shard_of;
+use crate::argv::{Argv, ArgvBuf};
+use crate::keyspace::DATABASES;
+use crate::table::{self, Access, CommandId, KeySpec, Merge, Route};
+
+/// Where a command runs.
+#[derive(Debug)]
+pub enum Plan {
+    /// Here, whatever the keys are.
+    Here,
+    /// On the session itself.
+    Session,
+    /// On this one shard.
+    One(ShardId),
+    /// On several shards, as one transaction.
+    Several(Transaction),
+}
+
+/// A command over several shards, ready to be sequenced.
+#[derive(Debug)]
+pub struct Transaction {
+    /// What each participant does.
+    pub parts: Vec<(ShardId, Part)>,
+    /// How the outcome is put together.
+    pub assembly: Assembly,
+}
+
+/// How the outcome of a transaction is put together.
+#[derive(Debug)]
+pub enum Assembly {
+    /// The parts' replies are merged; for `in-order`, `owners` names the part (an index) of each key in turn.
+    Merge {
+        /// The row's merge.
+        merge: Merge,
+        /// Index into the parts, one for each key.
+        owners: Vec<usize>,
+    },
+    /// The command runs on the fetched values.
+    Gather,
+}
+
+/// The intent that an access needs.
+pub fn mode_of(access: Access) -> Mode {
+    if access == Access::Write { Mode::Exclusive } else { Mode::Shared }
+}
+
+/// Decides where a command runs. Arguments that do not parse run here, where they get their error.
+#[inline]
+pub fn plan(id: CommandId, argv: Argv<'_>, call: Call, seeds: &RandomState, shards: usize) -> Plan {
+    let info = id.info();
+    if shards == 1 {
+        return if matches!(info.route, Route::Connection) { Plan::Session } else { Plan::One(0) };
+    }
+    match info.route {
+        Route::Key => match info.keys {
+            KeySpec::One(at) => argv.get(at).map_or(Plan::Here, |key| Plan::One(shard_of(seeds, key, shards))),
+            _ => first_key_owner(id, argv, seeds, shards),
+        },
+        Route::Any => Plan::Here,
+        Route::Connection => Plan::Session,
+        Route::Custom(which) => Plan::One(table::custom_route(which, argv, shards)),
+        Route::Split(merge) => split(id, argv, call, merge, seeds, shards),
+        Route::Gather => gather(id, argv, call, seeds, shards),
+        Route::AllShards(merge) => all_shards(id, argv, call, merge, shards),
+    }
+}
+
+fn first_key_owner(id: CommandId, argv: Argv<'_>, seeds: &RandomState, shards: usize) -> Plan {
+    let mut owner = None;
+    let parsed = table::keys(id, argv, &mut |index, _| {
+        owner = owner.or_else(|| argv.get(index).map(|key| shard_of(seeds, key, shards)));
+    });
+    match (parsed, owner) {
+        (Ok(()), Some(owner)) => Plan::One(owner),
+        _ => Plan::Here,
+    }
+}
+
+/// The keys of a command with their owners, or `None` when its arguments do not parse or name no key.
+fn owners(id: CommandId, argv: Argv<'_>, seeds: &RandomState, shards: usize) -> Option<Vec<(usize, Access, ShardId)>> {
+    let mut keys = Vec::new();
+    table::keys(id, argv, &mut |index, access| {
+        if let Some(key) = argv.get(index) {
+            keys.push((index, access, shard_of(seeds, key, shards)));
+        }
+    })
+    .ok()?;
+    (!keys.is_empty()).then_some(keys)
+}
+
+/// The one shard that owns all keys, if there is one.
+fn single(keys: &[(usize, Access, ShardId)]) -> Option<ShardId> {
+    let first = keys[0].2;
+    keys.iter().all(|(_, _, owner)| *owner == first).then_some(first)
+}
+
+fn split(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, seeds: &RandomState, shards: usize) -> Plan {
+    let KeySpec::Range { first, step, .. } = id.info().keys else {
+        unreachable!("the generator lets only ranges of keys be split");
+    };
+    let Some(keys) = owners(id, argv, seeds, shards) else { return Plan::Here };
+    if let Some(owner) = single(&keys) {
+        return Plan::One(owner);
+    }
+    let step = step.max(1);
+    if (argv.len() - first) % step != 0 {
+        return Plan::Here;
+    }
+    let mode = mode_of(id.info().access);
+    let mut shares: Vec<(ShardId, ArgvBuf, Vec<(Box<[u8]>, Mode)>)> = Vec::new();
+    let mut part_of_key = Vec::with_capacity(keys.len());
+    for &(index, _, owner) in &keys {
+        let at = shares.iter().position(|(shard, ..)| *shard == owner).unwrap_or_else(|| {
+            shares.push((owner, ArgvBuf::new(), Vec::new()));
+            shares.len() - 1
+        });
+        part_of_key.push(at);
+        let words = argv.range(index, index + step);
+        shares[at].2.push((words.get(0).unwrap_or_default().into(), mode));
+        for word in words.iter() {
+            shares[at].1.push(word);
+        }
+    }
+    let parts = shares
+        .into_iter()
+        .map(|(shard, words, keys)| {
+            let mut frame = Vec::new();
+            write_frame(&mut frame, id, words.as_argv());
+            (shard, Part { scope: Scope::of_keys(keys), work: Work::Run(frame), call })
+        })
+        .collect();
+    Plan::Several(Transaction { parts, assembly: Assembly::Merge { merge, owners: part_of_key } })
+}
+
+fn gather(id: CommandId, argv: Argv<'_>, call: Call, seeds: &RandomState, shards: usize) -> Plan {
+    let Some(keys) = owners(id, argv, seeds, shards) else { return Plan::Here };
+    if let Some(owner) = single(&keys) {
+        return Plan::One(owner);
+    }
+    let mut by_shard: Vec<(ShardId, Vec<(Box<[u8]>, Mode)>)> = Vec::new();
+    for (index, access, owner) in keys {
+        let key: Box<[u8]> = argv.get(index).unwrap_or_default().into();
+        let place = (key, mode_of(access));
+        match by_shard.iter_mut().find(|(shard, _)| *shard == owner) {
+            Some((_, share)) => share.push(place),
+            None => by_shard.push((owner, vec![place])),
+        }
+    }
+    // COPY alone names a second database.
+    let databases = if id == CommandId::Copy { 0..DATABASES as u8 } else { call.db..call.db + 1 };
+    let parts = by_shard
+        .into_iter()
+        .map(|(shard, keys)| {
+            let scope = Scope::of_keys(keys);
+            let Scope::Keys(keys) = &scope else { unreachable!("of_keys makes a scope of keys") };
+            let fetches = keys
+                .iter()
+                .flat_map(|(key, mode)| {
+                    databases.clone().map(|db| Fetch { db, key: key.clone(), take: *mode == Mode::Exclusive })
+                })
+                .collect();
+            (shard, Part { scope, work: Work::Fetch(fetches), call })
+        })
+        .collect();
+    Plan::Several(Transaction { parts, assembly: Assembly::Gather })
+}
+
+fn all_shards(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, shards: usize) -> Plan {
+    let mode = mode_of(id.info().access);
+    let mut frame = Vec::new();
+    write_frame(&mut frame, id, argv);
+    let parts = (0..shards)
+        .map(|shard| (shard, Part { scope: Scope::Whole(mode), work: Work::Run(frame.clone()), call }))
+        .collect();
+    Plan::Several(Transaction { parts, assembly: Assembly::Merge { merge, owners: Vec::new() } })
+}

@@ -1,0 +1,86 @@
+//! Which shard a key or a command belongs to.
+//!
+//! Owns: the routing hash, hash tags, custom routes. Refuses to know: how anything gets there.
+
+use ahash::RandomState;
+
+use super::message::ShardId;
+use crate::argv::{ArgReader, Argv, Cursor, Parse};
+pub use crate::limits::SHARDS_MAX;
+use crate::types::hash_of;
+
+/// The part of a key that decides where it lives: what stands between the first `{` and the next `}` when that is not empty, else the whole key.
+#[inline]
+pub fn tag(key: &[u8]) -> &[u8] {
+    let Some(open) = memchr::memchr(b'{', key) else { return key };
+    match memchr::memchr(b'}', &key[open + 1..]) {
+        Some(len) if len > 0 => &key[open + 1..open + 1 + len],
+        _ => key,
+    }
+}
+
+/// The shard that owns `key`.
+#[inline]
+pub fn shard_of(seeds: &RandomState, key: &[u8], shards: usize) -> ShardId {
+    if shards == 1 {
+        return 0;
+    }
+    // The high half of a product spreads the high bits of the hash; the tables use the low ones.
+    ((u128::from(hash_of(seeds, tag(key))) * shards as u128) >> 64) as ShardId
+}
+
+/// Bits of a SCAN cursor that name the shard.
+const SHARD_BITS: u32 = 10;
+const POSITION_UNUSED_BITS: u32 = 16;
+
+const _: () = assert!(SHARDS_MAX <= 1 << SHARD_BITS);
+
+/// A SCAN cursor taken apart: the shard, and the position in its table.
+pub fn scan_cursor(cursor: u64) -> (ShardId, u64) {
+    let shard = cursor & ((1 << SHARD_BITS) - 1);
+    (shard as ShardId, cursor >> SHARD_BITS << POSITION_UNUSED_BITS)
+}
+
+/// The cursor that goes on at `position` of `shard`, or on the next shard when the position is 0; 0 after the last.
+pub fn next_scan_cursor(shard: ShardId, position: u64, shards: usize) -> u64 {
+    match (position, shard + 1) {
+        (0, next) if next >= shards => 0,
+        (0, next) => next as u64,
+        (position, _) => (position >> POSITION_UNUSED_BITS << SHARD_BITS) | shard as u64,
+    }
+}
+
+/// SCAN: the shard its cursor names. A cursor that does not parse is refused wherever it goes.
+pub fn scan(argv: Argv<'_>, shards: usize) -> ShardId {
+    let mut reader = ArgReader::new(argv);
+    Cursor::parse(&mut reader).map_or(0, |Cursor(cursor)| scan_cursor(cursor).0).min(shards - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_what_redis_says_it_is() {
+        for (key, expected) in [
+            ("user:{42}:name", "42"),
+            ("{}x", "{}x"),
+            ("{a", "{a"),
+            ("a}b{c}", "c"),
+            ("{{a}}", "{a"),
+            ("{a}{b}", "a"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(tag(key.as_bytes()), expected.as_bytes(), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_walks_through_all_shards() {
+        assert_eq!(next_scan_cursor(0, 0, 1), 0);
+        assert_eq!(next_scan_cursor(0, 0, 4), 1);
+        assert_eq!(next_scan_cursor(3, 0, 4), 0);
+        let position = 0x8000_0000_0000_0000;
+        assert_eq!(scan_cursor(next_scan_cursor(3, position, 4)), (3, position));
+    }
+}

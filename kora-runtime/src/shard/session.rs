@@ -1,0 +1,161 @@
+//! One client's conversation: bytes in, replies out, in the order of the requests.
+//!
+//! Owns: the query buffer, the decoder's state, replies that wait for earlier ones. Refuses to know: sockets, commands, shards.
+//! Start at [`Session::reply_here`] and [`Session::deliver`].
+//!
+//! ```text
+//! input ──decoder──► commands ──► out      while nothing is outstanding, replies are written where the socket takes them from
+//!                            └──► slots    as soon as one reply is awaited from elsewhere, every later one gets a slot behind it
+//! ```
+
+use std::collections::VecDeque;
+
+use super::message::ReplyTo;
+use crate::limits;
+use crate::reply::{Protocol, ReplyBuf};
+use crate::resp::decode::Decoder;
+
+/// A reply that is not in the output yet.
+#[derive(Debug, Clone, Copy)]
+enum Slot {
+    /// Not here yet; `discard` when CLIENT REPLY says that nobody wants it.
+    Waiting { discard: bool },
+    /// Lies in `parked`.
+    Ready { start: usize, len: usize },
+}
+
+/// One client's conversation.
+#[derive(Debug)]
+pub struct Session {
+    /// Which user of this session's index it is.
+    pub(super) generation: u32,
+    /// Bytes from the client; those before `consumed` are done with.
+    pub(super) input: Vec<u8>,
+    pub(super) consumed: usize,
+    pub(super) decoder: Decoder,
+    /// Replies for the socket.
+    pub(super) out: ReplyBuf,
+    parked: ReplyBuf,
+    slots: VecDeque<Slot>,
+    /// Sequence number of `slots[0]`.
+    first_seq: u32,
+    /// Bytes of commands sent to other shards since nothing was outstanding.
+    pub(super) forwarded_bytes: usize,
+    /// A command over several shards is under way: nothing else may start.
+    pub(super) barrier: bool,
+    /// Whole commands lie in `input` that may not start yet.
+    pub(super) stalled: bool,
+    /// No more commands; close when all replies are out.
+    pub(super) closing: bool,
+    /// Stands in the shard's list of sessions to look at after the tick.
+    pub(super) listed: bool,
+    /// The input ends inside a command that wants at least this many bytes more.
+    pub(super) wanted: usize,
+}
+
+impl Session {
+    /// A new conversation.
+    pub(super) fn new(generation: u32) -> Self {
+        Self {
+            generation,
+            input: Vec::new(),
+            consumed: 0,
+            decoder: Decoder::default(),
+            out: ReplyBuf::new(Protocol::Resp2),
+            parked: ReplyBuf::new(Protocol::Resp2),
+            slots: VecDeque::new(),
+            first_seq: 0,
+            forwarded_bytes: 0,
+            barrier: false,
+            stalled: false,
+            closing: false,
+            listed: false,
+            wanted: 0,
+        }
+    }
+
+    /// True when no reply is outstanding.
+    #[inline]
+    pub(super) fn is_settled(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// True when the next command has to wait until replies have gone out or come in.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.out.len() + self.parked.len() > limits::OUTPUT_PAUSE_BYTES
+            || self.slots.len() >= limits::PIPELINE_PENDING_MAX
+            || self.forwarded_bytes > limits::FORWARDED_BYTES_MAX
+    }
+
+    /// Runs `write` on the buffer where the next reply of this shard belongs. `keep` false throws the reply away.
+    #[inline]
+    pub(super) fn reply_here<T>(
+        &mut self,
+        protocol: Protocol,
+        keep: impl FnOnce(&T) -> bool,
+        write: impl FnOnce(&mut ReplyBuf) -> T,
+    ) -> T {
+        let (buffer, settled) = if self.slots.is_empty() { (&mut self.out, true) } else { (&mut self.parked, false) };
+        buffer.set_protocol(protocol);
+        let start = buffer.len();
+        let result = write(buffer);
+        if !keep(&result) {
+            buffer.truncate(start);
+        }
+        if !settled {
+            let len = self.parked.len() - start;
+            self.slots.push_back(Slot::Ready { start, len });
+        }
+        result
+    }
+
+    /// Takes a place in the order of replies for one that comes from elsewhere.
+    #[inline]
+    pub(super) fn await_reply(&mut self, session: u32, discard: bool) -> ReplyTo {
+        let seq = self.first_seq.wrapping_add(self.slots.len() as u32);
+        self.slots.push_back(Slot::Waiting { discard });
+        ReplyTo { session, generation: self.generation, seq }
+    }
+
+    /// Puts a reply in its place and moves everything that is now in order to the output.
+    pub(super) fn deliver(&mut self, seq: u32, reply: &[u8]) {
+        let index = seq.wrapping_sub(self.first_seq) as usize;
+        let Some(Slot::Waiting { discard }) = self.slots.get(index).copied() else {
+            unreachable!("a reply came for a slot that does not wait");
+        };
+        let reply = if discard { &[] } else { reply };
+        if index == 0 {
+            self.out.bytes_mut().extend_from_slice(reply);
+            self.slots.pop_front();
+            self.first_seq = self.first_seq.wrapping_add(1);
+        } else {
+            let start = self.parked.len();
+            self.parked.bytes_mut().extend_from_slice(reply);
+            self.slots[index] = Slot::Ready { start, len: reply.len() };
+            return;
+        }
+        while let Some(&Slot::Ready { start, len }) = self.slots.front() {
+            self.out.bytes_mut().extend_from_slice(&self.parked.as_bytes()[start..start + len]);
+            self.slots.pop_front();
+            self.first_seq = self.first_seq.wrapping_add(1);
+        }
+        if self.slots.is_empty() {
+            self.parked.truncate(0);
+            self.forwarded_bytes = 0;
+        }
+    }
+
+    /// Forgets what has been consumed of the input; keeps a big buffer only while it is used.
+    pub(super) fn compact_input(&mut self) {
+        if self.consumed == self.input.len() {
+            self.input.clear();
+            if self.input.capacity() > limits::IDLE_BUFFER_BYTES_MAX {
+                self.input = Vec::new();
+            }
+        } else if self.consumed > 0 {
+            self.input.drain(..self.consumed);
+        }
+        self.consumed = 0;
+    }
+}

@@ -1,0 +1,276 @@
+//! Flags.
+//!
+//! Owns: the command line and its help. Every parameter has a flag of its name, made from its row in kora-runtime's list.
+//! Refuses to know: what a value means, and which source wins (`settings.rs`). Start at [`parse`].
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use kora_runtime::config::{Change, Config, Kind, PARAMETERS, Parameter};
+
+use crate::exit::Exit;
+use crate::logging::LogFormat;
+use crate::settings::{CONFIG, Given, LOG_FORMAT, Origin};
+
+/// Parameters that `--help` shows, under their headings and in this order. The others have flags too, which `--parameters` lists.
+const SHOWN: &[(&str, &[&str])] = &[
+    ("Listening", &["port", "bind", "unixsocket", "unixsocketperm", "tcp-backlog"]),
+    ("Connections", &["requirepass", "protected-mode", "maxclients", "timeout", "tcp-keepalive"]),
+    ("Process", &["shards", "dir", "pipeline-order", "loglevel"]),
+];
+
+const SET: &str = "set";
+const LIST_PARAMETERS: &str = "parameters";
+
+/// What the command line says.
+#[derive(Debug, Default)]
+pub struct Flags {
+    /// The configuration file to read.
+    pub config: Option<PathBuf>,
+    /// Parameters and settings with their values.
+    pub given: Vec<Given>,
+    /// Print the parameters instead of serving.
+    pub list_parameters: bool,
+}
+
+/// Reads a command line, the program's name first. The error may also be the answer to `--help` or `--version`.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Flags, clap::Error> {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    let mut flags = Flags {
+        config: matches.get_one::<PathBuf>(CONFIG).cloned(),
+        given: Vec::new(),
+        list_parameters: matches.get_flag(LIST_PARAMETERS),
+    };
+    for name in PARAMETERS.iter().filter(|row| row.alias_of.is_none()).map(|row| row.name).chain([LOG_FORMAT]) {
+        if let Some(value) = value_of(&matches, name) {
+            flags.given.push(Given::new(name, value, Origin::Flag(format!("--{name}"))));
+        }
+    }
+    for pair in matches.get_many::<String>(SET).into_iter().flatten() {
+        let Some((name, value)) = pair.split_once('=') else {
+            let text = format!("`--{SET} {pair}`: a name, `=` and a value were expected");
+            return Err(command.error(clap::error::ErrorKind::ValueValidation, text));
+        };
+        flags.given.push(Given::new(name, value, Origin::Flag(format!("--{SET} {name}"))));
+    }
+    Ok(flags)
+}
+
+/// The value of a flag; words of a list may come in one or several.
+fn value_of(matches: &ArgMatches, name: &str) -> Option<Vec<u8>> {
+    let words = matches.get_raw(name)?.map(|word| word.as_encoded_bytes());
+    Some(words.collect::<Vec<_>>().join(&b' '))
+}
+
+/// The definition of the command line.
+fn command() -> Command {
+    let mut command = Command::new("kora-server")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Kora: a Redis-compatible store in which every thread owns a part of the keys.")
+        .override_usage("kora-server [--config FILE] [--PARAMETER VALUE]... [--set PARAMETER=VALUE]...")
+        .after_help(after_help())
+        .args_override_self(false)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .next_help_heading("General")
+        .arg(
+            Arg::new(CONFIG)
+                .long(CONFIG)
+                .short('c')
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Read parameters from this TOML file"),
+        )
+        .arg(
+            Arg::new(SET)
+                .long(SET)
+                .value_name("NAME=VALUE")
+                .action(ArgAction::Append)
+                .help("Set any parameter, by its present or an older name"),
+        )
+        .arg(
+            Arg::new(LIST_PARAMETERS)
+                .long(LIST_PARAMETERS)
+                .action(ArgAction::SetTrue)
+                .help("List every parameter with its default, and exit"),
+        )
+        .arg(Arg::new("help").long("help").short('h').action(ArgAction::Help).help("Print this, and exit"))
+        .arg(
+            Arg::new("version")
+                .long("version")
+                .short('V')
+                .action(ArgAction::Version)
+                .help("Print the version, and exit"),
+        );
+    for (heading, names) in SHOWN {
+        command = command.next_help_heading(*heading);
+        for name in *names {
+            command = command.args(Parameter::named(name.as_bytes()).map(flag));
+        }
+    }
+    command = command.arg(
+        Arg::new(LOG_FORMAT)
+            .long(LOG_FORMAT)
+            .value_name("WORD")
+            .value_parser(PossibleValuesParser::new(LogFormat::NAMES))
+            .ignore_case(true)
+            .help("How a line of the log looks; it goes to standard error [default: text]"),
+    );
+    let is_shown = |row: &&Parameter| SHOWN.iter().any(|(_, names)| names.contains(&row.name));
+    let hidden = PARAMETERS.iter().filter(|row| row.alias_of.is_none() && !is_shown(row));
+    command.args(hidden.map(|row| flag(row).hide(true)))
+}
+
+/// The flag of a parameter.
+fn flag(parameter: &'static Parameter) -> Arg {
+    let older = PARAMETERS.iter().filter(|other| other.alias_of == Some(parameter.name)).map(|other| other.name);
+    let other_name = (parameter.name == "shards").then_some("workers");
+    let flag = Arg::new(parameter.name)
+        .long(parameter.name)
+        .aliases(older.chain(other_name))
+        .help(describe(parameter))
+        .value_parser(value_parser!(OsString));
+    match parameter.kind {
+        Kind::Integer(..) => flag.value_name("N").allow_negative_numbers(true),
+        Kind::Bytes(..) => flag.value_name("BYTES"),
+        Kind::Octal(_) => flag.value_name("MODE"),
+        Kind::YesNo => flag
+            .value_name("yes|no")
+            .value_parser(PossibleValuesParser::new(["yes", "no"]))
+            .hide_possible_values(true)
+            .ignore_case(true),
+        Kind::OneOf(words) => flag.value_name("WORD").value_parser(PossibleValuesParser::new(words)).ignore_case(true),
+        Kind::Secret => flag.value_name("PASSWORD"),
+        // An optional address needs `--bind=-::1` or `--bind '* -::*'`, so that a flag after the list is seen as one.
+        Kind::Words(_) => flag.value_name("ADDRESS").num_args(1..),
+        Kind::Text if matches!(parameter.name, "dir" | "unixsocket") => flag.value_name("PATH"),
+        Kind::Text | Kind::OutputLimits => flag.value_name("TEXT"),
+    }
+}
+
+/// A parameter's help with its default.
+fn describe(parameter: &Parameter) -> String {
+    let help = parameter.help.trim_end_matches('.');
+    match parameter.text(&Config::default()) {
+        default if default.is_empty() => help.to_owned(),
+        default => format!("{help} [default: {default}]"),
+    }
+}
+
+/// What stands below the flags: the other sources, and the exit codes.
+fn after_help() -> String {
+    let mut text = "The first of these sources wins: a flag; a variable (KORA_PORT for --port, KORA_LOG_FORMAT for --log-format); \
+        the file that --config or KORA_CONFIG names (port = 6379); the default. Other users of the machine can read flags: \
+        give passwords by a variable or the file.\n\n\
+        Exit codes:\n"
+        .to_owned();
+    for (exit, meaning) in Exit::ALL {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {:>2}  {meaning}", exit.code());
+    }
+    text
+}
+
+/// Every parameter with its default, and who may change it when.
+pub fn parameter_list() -> String {
+    let mut text = String::new();
+    for parameter in PARAMETERS {
+        let when = match (parameter.alias_of, parameter.change) {
+            (Some(newer), _) => format!("older name of {newer}"),
+            (None, Change::AtRunTime) => "CONFIG SET".to_owned(),
+            (None, Change::AtStart) => "at start only".to_owned(),
+            (None, Change::Never(why)) => format!("fixed: {why}"),
+        };
+        let _ = writeln!(text, "{} ({when})", parameter.name);
+        if parameter.alias_of.is_none() {
+            let _ = writeln!(text, "    {}", describe(parameter));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_words(words: &[&str]) -> Result<Flags, clap::Error> {
+        parse(["kora-server"].iter().chain(words).map(OsString::from))
+    }
+
+    /// The flags as `name=value` in the order in which they were found.
+    fn check(words: &[&str], expected: &[&str]) {
+        let flags = parse_words(words).expect("a good command line");
+        let given: Vec<_> = flags
+            .given
+            .iter()
+            .map(|given| format!("{}={}", given.name, String::from_utf8_lossy(&given.value)))
+            .collect();
+        assert_eq!(given, expected, "{words:?}");
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        command().debug_assert();
+        for (_, names) in SHOWN {
+            for name in *names {
+                assert!(Parameter::named(name.as_bytes()).is_some(), "{name} is not a parameter");
+            }
+        }
+    }
+
+    #[test]
+    fn every_parameter_has_a_flag() {
+        for parameter in PARAMETERS {
+            let name = format!("--{}", parameter.name);
+            let value = match parameter.text(&Config::default()) {
+                empty if empty.is_empty() => "x".to_owned(),
+                default => default,
+            };
+            let flags = parse_words(&[&name, &value]).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(flags.given.len(), 1, "{name}");
+            assert_eq!(flags.given[0].name, parameter.alias_of.unwrap_or(parameter.name));
+        }
+    }
+
+    #[test]
+    fn values_of_every_shape_are_read() {
+        check(&[], &[]);
+        check(&["--port", "7000"], &["port=7000"]);
+        check(&["--port=7000", "--workers", "2"], &["port=7000", "shards=2"]);
+        check(&["--bind", "127.0.0.1", "::1", "--port", "1"], &["port=1", "bind=127.0.0.1 ::1"]);
+        check(&["--bind=-::1"], &["bind=-::1"]);
+        check(&["--bind", "* -::*"], &["bind=* -::*"]);
+        check(&["--list-max-listpack-size", "-2"], &["list-max-listpack-size=-2"]);
+        check(&["--save", "", "--appendonly", "no"], &["save=", "appendonly=no"]);
+        check(&["--log-format", "json", "--set", "timeout=5"], &["log-format=json", "timeout=5"]);
+        check(&["--set", "requirepass=a=b", "--set", "save="], &["requirepass=a=b", "save="]);
+        assert_eq!(parse_words(&["-c", "x.toml"]).expect("good").config, Some(PathBuf::from("x.toml")));
+    }
+
+    #[test]
+    fn mistakes_are_usage_errors_that_help() {
+        let text = |words: &[&str]| parse_words(words).expect_err("a mistake").to_string();
+        assert!(text(&["--prot", "1"]).contains("--port"));
+        assert!(text(&["--protected-mode", "maybe"]).contains("'maybe'"));
+        assert!(text(&["--set", "port"]).contains("`--set port`: a name, `=` and a value were expected"));
+        assert!(text(&["--port", "1", "--port", "2"]).contains("cannot be used multiple times"));
+        assert!(text(&["redis.conf"]).contains("unexpected argument"));
+    }
+
+    #[test]
+    fn help_is_grouped_and_complete() {
+        let help = command().render_help().to_string();
+        for heading in ["General:", "Listening:", "Connections:", "Process:", "Exit codes:"] {
+            assert!(help.contains(heading), "{heading}\n{help}");
+        }
+        assert!(help.contains("--requirepass <PASSWORD>") && !help.contains("--lfu-log-factor"), "{help}");
+        let list = parameter_list();
+        for parameter in PARAMETERS {
+            assert!(list.contains(&format!("{} (", parameter.name)), "{}", parameter.name);
+        }
+    }
+}
