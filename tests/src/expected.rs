@@ -246,7 +246,7 @@ impl Expected {
         }
         let stride = if self.kind == Kind::Map { 2 } else { 1 };
         let enough = if self.open { self.items.len() <= got.items.len() } else { self.items.len() == got.items.len() };
-        if !enough || got.items.len() % stride != 0 {
+        if !enough || !got.items.len().is_multiple_of(stride) {
             return false;
         }
         let same = |wanted: &[Self], got: &[Self]| {

@@ -2,6 +2,11 @@
 //!
 //! Owns: what happens at each step, and how a mismatch is shown. Refuses to know: files, and what stands behind a target.
 //! Start at [`Target`]; [`check`] is what a test calls, [`run`] what it is made of.
+//!
+//! A new target implements [`Target`] and loops over [`files`](crate::transcript::files), as `tests/oracle.rs` does:
+//! `check(&mut target, &Transcript::load(&path)?.0)`. A server behind an address is a [`TcpTarget`](crate::tcp::TcpTarget) already. An
+//! engine in this process hands bytes to its sessions: [`encode`](crate::resp::encode) makes them from an argument vector,
+//! [`decode`](crate::resp::decode) takes replies from what came back.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;

@@ -63,7 +63,9 @@ fn facts_of_row(info: &CommandInfo) -> Vec<String> {
 fn text(value: &Value) -> String {
     match value {
         Value::Integer(number) => number.to_string(),
-        other => other.bytes().map_or_else(|| format!("{other:?}"), |bytes| String::from_utf8_lossy(bytes).into_owned()),
+        other => {
+            other.bytes().map_or_else(|| format!("{other:?}"), |bytes| String::from_utf8_lossy(bytes).into_owned())
+        }
     }
 }
 
@@ -180,8 +182,12 @@ fn keys_of_row(info: &CommandInfo, words: &[String]) -> Result<Vec<String>, Stri
 /// The same as redis-server finds them.
 fn keys_of_server(client: &mut Client, info: &CommandInfo, words: &[String]) -> Vec<String> {
     let name = info.name.split('|').map(str::to_owned);
-    let line: Vec<String> =
-        ["COMMAND", "GETKEYSANDFLAGS"].map(str::to_owned).into_iter().chain(name).chain(words.iter().cloned()).collect();
+    let line: Vec<String> = ["COMMAND", "GETKEYSANDFLAGS"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(name)
+        .chain(words.iter().cloned())
+        .collect();
     let reply = client.call(&line).expect("redis-server answers");
     if reply.is_error() {
         return vec![text(&reply)];
