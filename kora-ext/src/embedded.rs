@@ -10,12 +10,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kora_runtime::argv::ArgvBuf;
-use kora_runtime::client::{AsyncClient, Client, FromReply, Value};
+use kora_runtime::argv::{Argv, ArgvBuf};
+use kora_runtime::client::{FromReply, ReplyError, Value};
 use kora_runtime::config::Config;
 use kora_runtime::resp::value::skip_value;
 use kora_runtime::shard::clients::Peer;
-use kora_runtime::table::CommandId;
+use kora_runtime::table::{AsyncClient, Client, CommandId};
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
@@ -225,15 +225,17 @@ impl Client for Connection {
     type Error = Error;
 
     fn call<T: FromReply>(&self, id: CommandId, arguments: impl FnOnce(&mut ArgvBuf)) -> Result<T, Error> {
-        typed(&self.send(encode_call(id, arguments)).blocking_recv_anywhere()?)
+        let mut words = ArgvBuf::new();
+        arguments(&mut words);
+        typed(&self.send(encode_call(id, words.as_argv())).blocking_recv_anywhere()?)
     }
 }
 
 impl AsyncClient for Connection {
     type Error = Error;
 
-    async fn call<T: FromReply>(&self, id: CommandId, arguments: impl FnOnce(&mut ArgvBuf)) -> Result<T, Error> {
-        typed(&self.send(encode_call(id, arguments)).await.map_err(|_| Error::Closed)?)
+    async fn call<T: FromReply>(&self, id: CommandId, words: ArgvBuf) -> Result<T, Error> {
+        typed(&self.send(encode_call(id, words.as_argv())).await.map_err(|_| Error::Closed)?)
     }
 }
 
@@ -267,13 +269,10 @@ fn futures_block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-fn encode_call(id: CommandId, arguments: impl FnOnce(&mut ArgvBuf)) -> Vec<u8> {
-    let mut words = ArgvBuf::new();
-    for word in id.info().upper.split('|') {
-        words.push(word.as_bytes());
-    }
-    arguments(&mut words);
-    encode(words.as_argv().iter())
+/// A command's name and the words after it, as a client sends them.
+fn encode_call(id: CommandId, arguments: Argv<'_>) -> Vec<u8> {
+    let words: Vec<&[u8]> = id.info().upper.split('|').map(str::as_bytes).chain(arguments.iter()).collect();
+    encode(words.into_iter())
 }
 
 fn encode<'w>(words: impl ExactSizeIterator<Item = &'w [u8]>) -> Vec<u8> {
@@ -287,14 +286,12 @@ fn encode<'w>(words: impl ExactSizeIterator<Item = &'w [u8]>) -> Vec<u8> {
 }
 
 fn decode(reply: &[u8]) -> Result<Value, Error> {
-    match Value::decode(reply) {
-        Some(Value::Error(text)) => Err(Error::Refused(text)),
-        Some(value) => Ok(value),
-        None => Err(Error::Shape(String::from_utf8_lossy(reply).into_owned())),
-    }
+    typed(reply)
 }
 
 fn typed<T: FromReply>(reply: &[u8]) -> Result<T, Error> {
-    let value = decode(reply)?;
-    T::from_reply(value).map_err(|error| Error::Shape(error.to_string()))
+    kora_runtime::client::decode(reply).map_err(|error| match error {
+        ReplyError::Refused(text) => Error::Refused(text),
+        other => Error::Shape(other.to_string()),
+    })
 }

@@ -47,7 +47,8 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream, Error> {
                 [#((#texts, self.#names)),*]
             }
 
-            /// The counters of a list of names and values: repeated names are summed, absent ones zero, unknown ones ignored.
+            /// The counters of a list of names and values: repeated names are summed, absent ones zero, unknown ones
+            /// ignored.
             #visibility fn from_fields(
                 fields: impl ::core::iter::IntoIterator<Item = (impl ::core::convert::AsRef<str>, u64)>,
             ) -> Self {

@@ -36,8 +36,9 @@ pub fn derive_keyword(input: TokenStream) -> TokenStream {
 /// - `fn add(&mut self, other: &Self)`, field by field, saturating;
 /// - `fn reset(&mut self)`, which sets every field to zero;
 /// - `fn fields(&self) -> [(&'static str, u64); N]`;
-/// - `fn from_fields(fields: impl IntoIterator<Item = (impl AsRef<str>, u64)>) -> Self`, the inverse: a name that is given twice is
-///   summed, an absent one is zero, an unknown one is ignored (a peer of another version may count more than we do).
+/// - `fn from_fields(fields: impl IntoIterator<Item = (impl AsRef<str>, u64)>) -> Self`, the inverse: a name that is
+///   given twice is summed, an absent one is zero, an unknown one is ignored (a peer of another version may count more
+///   than we do).
 ///
 /// A field of another type, and a struct without named fields, do not compile.
 #[proc_macro_derive(Counters)]

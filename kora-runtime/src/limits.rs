@@ -1,8 +1,8 @@
 //! Every bound of the engine, with its unit in its name.
 //!
-//! Owns: the numbers, why each has its size, and the checks between those that depend on each other. Refuses to know: who
-//! enforces them; each constant says who should. A bound that an operator may lower is a parameter of `config`, whose
-//! ceiling or default stands here.
+//! Owns: the numbers, why each has its size, and the checks between those that depend on each other. Refuses to know:
+//! who enforces them; each constant says who should. A bound that an operator may lower is a parameter of `config`,
+//! whose ceiling or default stands here.
 
 /// One kibibyte.
 pub const KIB: usize = 1024;
@@ -20,7 +20,7 @@ pub const DATABASES: usize = 16;
 /// Words of the `bind` parameter.
 pub const BIND_ADDRESSES_MAX: usize = 16;
 
-// ----- Requests: enforced by the decoder and by the reading side of a connection -------------------------------------------
+// ----- Requests: enforced by the decoder and by the reading side of a connection -------------------------------------
 
 /// Bytes that one buffer of requests may ever hold: spans of arguments are `u32`s.
 pub const QUERY_BUFFER_BYTES_CEILING: usize = u32::MAX as usize;
@@ -47,7 +47,7 @@ pub const IDLE_BUFFER_BYTES_MAX: usize = 64 * KIB;
 /// Bytes of room that one read from a connection is given.
 pub const READ_BYTES: usize = 16 * KIB;
 
-// ----- Replies: enforced by the reply buffer and by the writing side of a connection ---------------------------------------
+// ----- Replies: enforced by the reply buffer and by the writing side of a connection ---------------------------------
 
 /// Bytes of one command's reply. A command that would pass it fails with an error instead.
 pub const REPLY_BYTES_MAX: usize = GIB;
@@ -58,9 +58,10 @@ pub const OUTPUT_BYTES_MAX: usize = REPLY_BYTES_MAX + 64 * MIB;
 /// Bytes of unsent replies at which a connection that has not authenticated is closed.
 pub const OUTPUT_UNAUTHENTICATED_BYTES_MAX: usize = 64 * KIB;
 
-// ----- Between shards: enforced by the router --------------------------------------------------------------------------------
+// ----- Between shards: enforced by the router ------------------------------------------------------------------------
 
-/// Bytes of frames that one batch to a peer shard gathers before it is sent; a longer frame travels in a batch of its own.
+/// Bytes of frames that one batch to a peer shard gathers before it is sent; a longer frame travels in a batch of its
+/// own.
 pub const BATCH_BYTES_MAX: usize = MIB;
 /// Commands of one connection that have been sent to other shards and not been answered.
 pub const PIPELINE_PENDING_MAX: usize = 4096;
@@ -71,16 +72,17 @@ pub const SPARE_BUFFER_BYTES_MAX: usize = 256 * KIB;
 /// Buffers of envelopes that a shard keeps for the next.
 pub const SPARE_BUFFERS_MAX: usize = 64;
 
-// ----- Slices: no step of background work may take longer -------------------------------------------------------------------
+// ----- Slices: no step of background work may take longer ------------------------------------------------------------
 
-/// Elements of a large value, or keys of a flushed database, that are dropped in one slice; smaller values are dropped at once.
+/// Elements of a large value, or keys of a flushed database, that are dropped in one slice; smaller values are dropped
+/// at once.
 pub const DROP_SLICE_ELEMENTS: usize = 512;
 /// Keys with an expiry that one slice of the sweep looks at.
 pub const EXPIRE_SLICE_KEYS: usize = 512;
 /// Segments of the keyspace that one slice of the sweep walks through.
 pub const EXPIRE_SLICE_SEGMENTS: usize = 1024;
 
-// ----- Bookkeeping -----------------------------------------------------------------------------------------------------------
+// ----- Bookkeeping ---------------------------------------------------------------------------------------------------
 
 /// Code words of errors that are counted one by one.
 pub const ERROR_WORDS_MAX: usize = 128;

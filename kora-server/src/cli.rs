@@ -1,7 +1,7 @@
 //! Flags.
 //!
-//! Owns: the command line and its help. Every parameter has a flag of its name, made from its row in kora-runtime's list.
-//! Refuses to know: what a value means, and which source wins (`settings.rs`). Start at [`parse`].
+//! Owns: the command line and its help. Every parameter has a flag of its name, made from its row in kora-runtime's
+//! list. Refuses to know: what a value means, and which source wins (`settings.rs`). Start at [`parse`].
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -15,7 +15,8 @@ use crate::exit::Exit;
 use crate::logging::LogFormat;
 use crate::settings::{CONFIG, Given, LOG_FORMAT, Origin};
 
-/// Parameters that `--help` shows, under their headings and in this order. The others have flags too, which `--parameters` lists.
+/// Parameters that `--help` shows, under their headings and in this order. The others have flags too, which
+/// `--parameters` lists.
 const SHOWN: &[(&str, &[&str])] = &[
     ("Listening", &["port", "bind", "unixsocket", "unixsocketperm", "tcp-backlog"]),
     ("Connections", &["requirepass", "protected-mode", "maxclients", "timeout", "tcp-keepalive"]),
@@ -163,9 +164,9 @@ fn describe(parameter: &Parameter) -> String {
 
 /// What stands below the flags: the other sources, and the exit codes.
 fn after_help() -> String {
-    let mut text = "The first of these sources wins: a flag; a variable (KORA_PORT for --port, KORA_LOG_FORMAT for --log-format); \
-        the file that --config or KORA_CONFIG names (port = 6379); the default. Other users of the machine can read flags: \
-        give passwords by a variable or the file.\n\n\
+    let mut text = "The first of these sources wins: a flag; a variable (KORA_PORT for --port, KORA_LOG_FORMAT for \
+        --log-format); the file that --config or KORA_CONFIG names (port = 6379); the default. Other users of the \
+        machine can read flags: give passwords by a variable or the file.\n\n\
         Exit codes:\n"
         .to_owned();
     for (exit, meaning) in Exit::ALL {

@@ -7,8 +7,8 @@
 //! proto-max-bulk-len = "512mb"
 //! ```
 //!
-//! Owns: how TOML values become the texts that parameters take, and errors that name file, line and key. Refuses to know: whether a
-//! value is good; `settings.rs` finds out. Start at [`read`].
+//! Owns: how TOML values become the texts that parameters take, and errors that name file, line and key. Refuses to
+//! know: whether a value is good; `settings.rs` finds out. Start at [`read`].
 
 use std::fs::File;
 use std::io::Read;
@@ -102,7 +102,8 @@ fn entry(name: &str, value: &Spanned<DeValue<'_>>) -> Result<String, String> {
     }
 }
 
-/// An integer in the digits that its parameter reads: octal for permissions (`0o770`, and `770` as in Redis), else decimal.
+/// An integer in the digits that its parameter reads: octal for permissions (`0o770`, and `770` as in Redis), else
+/// decimal.
 fn integer(number: &DeInteger<'_>, kind: Kind) -> Option<String> {
     match (kind, number.radix()) {
         (Kind::Octal(_), 8 | 10) | (_, 10) => Some(number.as_str().trim_start_matches('+').to_owned()),

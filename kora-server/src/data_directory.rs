@@ -1,6 +1,7 @@
 //! The data directory: locked, and with a manifest that fits.
 //!
-//! Owns: when the manifest is made, and drawing the routing seeds. Refuses to know: the bytes (kora-storage) and how keys are routed.
+//! Owns: when the manifest is made, and drawing the routing seeds. Refuses to know: the bytes (kora-storage) and how
+//! keys are routed.
 //! Start at [`DataDirectory::open`].
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -28,12 +29,14 @@ pub struct DataDirectory {
     pub lock: DirectoryLock,
     /// What holds from now on.
     pub manifest: Manifest,
-    /// What held when it was last used, if keys belong to other shards now; they must be routed anew when they are loaded.
+    /// What held when it was last used, if keys belong to other shards now; they must be routed anew when they are
+    /// loaded.
     pub rerouted_from: Option<Manifest>,
 }
 
 impl DataDirectory {
-    /// Takes the directory for this many shards, and makes it if it is not there. `fingerprint` is what the running hash makes of seeds.
+    /// Takes the directory for this many shards, and makes it if it is not there. `fingerprint` is what the running
+    /// hash makes of seeds.
     pub fn open(
         directory: &Path,
         shards: u32,
@@ -53,7 +56,8 @@ impl DataDirectory {
 
 /// Seeds that nobody outside can guess: clients that could, could send all their keys to one shard.
 pub fn draw_seeds() -> [u64; 4] {
-    // The standard library's hasher is keyed by the operating system's random numbers; what it makes of nothing depends on its key alone.
+    // The standard library's hasher is keyed by the operating system's random numbers; what it makes of nothing
+    // depends on its key alone.
     std::array::from_fn(|_| RandomState::new().build_hasher().finish())
 }
 

@@ -29,12 +29,15 @@ pub struct Engine {
 impl Engine {
     /// Starts a shard for each of `parts.listeners.tcp`. When it returns, every shard accepts connections.
     //
-    // ATTACH THE ENGINE HERE: until shards take the listeners over, they stay open and nobody accepts.
+    // ATTACH THE ENGINE HERE: until shards take the listeners over, they stay open and nobody accepts. What belongs to
+    // it: a pump between sockets and sessions, `protection::denial` and `maxclients` for every accepted connection,
+    // and `logging::set_level` for changes of `loglevel`.
     pub fn start(parts: Parts) -> io::Result<Self> {
         Ok(Self { parts })
     }
 
-    /// Asks every shard to finish what it is doing, and waits for them. Listeners are closed and the Unix socket's file is gone afterwards.
+    /// Asks every shard to finish what it is doing, and waits for them. Listeners are closed and the Unix socket's
+    /// file is gone afterwards.
     pub fn stop(self) {
         drop(self.parts);
     }

@@ -1,6 +1,7 @@
 //! Exit codes.
 //!
-//! Owns: the number of each way in which the process ends; `--help` prints them from here. Refuses to know: what led to it.
+//! Owns: the number of each way in which the process ends; `--help` prints them from here. Refuses to know: what led
+//! to it.
 
 use std::process::ExitCode;
 

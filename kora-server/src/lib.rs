@@ -1,9 +1,10 @@
 //! The server process around the engine.
 //!
-//! Owns: flags, environment and configuration file ([`settings`]), sockets ([`listen`]), the data directory, signals, the log, exit codes.
-//! Refuses to know: how any command works.
+//! Owns: flags, environment and configuration file ([`settings`]), sockets ([`listen`]), the data directory, signals,
+//! the log, exit codes. Refuses to know: how any command works.
 //!
-//! Start at [`run`] for the process and at [`server::Server::start`] for a server inside another process, as tests have it.
+//! Start at [`run`] for the process and at [`server::Server::start`] for a server inside another process, as tests
+//! have it.
 
 pub mod cli;
 pub mod config_file;
@@ -24,8 +25,9 @@ pub use exit::Exit;
 pub use server::{Server, StartError};
 pub use settings::Settings;
 
-/// The whole life of the process: reads `arguments` (the program's name first) and `environment`, serves until SIGTERM or SIGINT, and
-/// says how it went. Messages about the start go to standard error, what was asked for (`--help`) to standard output.
+/// The whole life of the process: reads `arguments` (the program's name first) and `environment`, serves until SIGTERM
+/// or SIGINT, and says how it went. Messages about the start go to standard error, what was asked for (`--help`) to
+/// standard output.
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,

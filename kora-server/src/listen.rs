@@ -1,11 +1,12 @@
 //! Listening sockets.
 //!
-//! Owns: which addresses are listened on, that a taken port is refused, and one TCP listener for each shard and address. Refuses to know: who
-//! accepts. Start at [`Listeners::bind`]; the Unix socket is made in `unix_socket.rs`.
+//! Owns: which addresses are listened on, that a taken port is refused, and one TCP listener for each shard and
+//! address. Refuses to know: who accepts. Start at [`Listeners::bind`]; the Unix socket is made in `unix_socket.rs`.
 //!
-//! Shards share a port with SO_REUSEPORT, under which the kernel spreads connections over the listeners. With that option alone a second server of
-//! the same user would share the port too, so the first listener binds and listens without it, which fails when anyone holds the port, and is
-//! given the option only then: between the check and the use there is no gap.
+//! Shards share a port with SO_REUSEPORT, under which the kernel spreads connections over the listeners. With that
+//! option alone a second server of the same user would share the port too, so the first listener binds and listens
+//! without it, which fails when anyone holds the port, and is given the option only then: between the check and the
+//! use there is no gap.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};

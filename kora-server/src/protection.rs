@@ -6,12 +6,15 @@ use std::net::IpAddr;
 
 use kora_runtime::config::Config;
 
-/// What a connection that is not served reads before it is closed; a whole reply. The code word is the one that clients of Redis know.
-pub const DENIED: &[u8] = b"-DENIED Kora runs in protected mode: it has no password, so it serves connections from its own machine only. \
-    Connect through the loopback interface or the Unix socket, or set a password (requirepass), or turn protected-mode off.\r\n";
+/// What a connection that is not served reads before it is closed; a whole reply. The code word is the one that
+/// clients of Redis know.
+pub const DENIED: &[u8] =
+    b"-DENIED Kora runs in protected mode: it has no password, so it serves connections from its own machine only. \
+    Connect through the loopback interface or the Unix socket, or set a password (requirepass), \
+    or turn protected-mode off.\r\n";
 
-/// The error for a new connection that must not be served, under the configuration at that moment. `peer` is the other end of a TCP
-/// connection; a Unix socket, whose permissions decide who connects, has none.
+/// The error for a new connection that must not be served, under the configuration at that moment. `peer` is the other
+/// end of a TCP connection; a Unix socket, whose permissions decide who connects, has none.
 pub fn denial(config: &Config, peer: Option<IpAddr>) -> Option<&'static [u8]> {
     let is_local = peer.is_none_or(|peer| peer.to_canonical().is_loopback());
     (config.protected_mode && config.requirepass.is_empty() && !is_local).then_some(DENIED)

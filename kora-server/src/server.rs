@@ -1,7 +1,7 @@
 //! A server from start to stop.
 //!
-//! Owns: the order of the start (directory, sockets, engine, the line that says so), signals, and what a failure exits with.
-//! Refuses to know: where settings come from. Start at [`Server::start`].
+//! Owns: the order of the start (directory, sockets, engine, the line that says so), signals, and what a failure exits
+//! with. Refuses to know: where settings come from. Start at [`Server::start`].
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! Settings: what flags, environment and configuration file say together.
 //!
-//! Owns: which source wins, and messages that name it. Refuses to know: how each source is written (`cli.rs`, `config_file.rs`), and which values are
-//! good (kora-runtime's parameters). Start at [`Settings::resolve`].
+//! Owns: which source wins, and messages that name it. Refuses to know: how each source is written (`cli.rs`,
+//! `config_file.rs`), and which values are good (kora-runtime's parameters). Start at [`Settings::resolve`].
 
 use std::ffi::OsString;
 use std::fmt;
@@ -96,8 +96,9 @@ impl Settings {
         Self { config, data_directory: None, log_format: LogFormat::default(), warnings: Vec::new() }
     }
 
-    /// The settings that these sources give. A flag wins over the environment, that over the file, that over the default; a wrong value
-    /// is an error in each of them, even where another wins. `cores` is the number of shards when none is given.
+    /// The settings that these sources give. A flag wins over the environment, that over the file, that over the
+    /// default; a wrong value is an error in each of them, even where another wins. `cores` is the number of shards
+    /// when none is given.
     pub fn resolve(
         flags: Flags,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -180,8 +181,8 @@ struct Environment {
 }
 
 impl Environment {
-    /// Variables that name nothing of ours are not refused: others may use the prefix, as container platforms do for a service called
-    /// kora. One that nearly names a parameter is worth a warning.
+    /// Variables that name nothing of ours are not refused: others may use the prefix, as container platforms do for a
+    /// service called kora. One that nearly names a parameter is worth a warning.
     fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut environment = Self::default();
         // Sorted, so that messages do not depend on the order in which a shell happened to set them.

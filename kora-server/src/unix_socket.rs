@@ -1,7 +1,7 @@
 //! The Unix socket's file.
 //!
-//! Owns: that nobody can connect before the permissions are right, that a dead server's socket is replaced and a living one's is not,
-//! and that the file goes with the server. Refuses to know: who accepts. Start at [`bind`].
+//! Owns: that nobody can connect before the permissions are right, that a dead server's socket is replaced and a
+//! living one's is not, and that the file goes with the server. Refuses to know: who accepts. Start at [`bind`].
 
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io;
@@ -15,7 +15,8 @@ use crate::listen::ListenError;
 
 /// Name of the socket while it stands in its private directory.
 const PRIVATE_NAME: &str = "s";
-/// Private directories that are tried before giving up; others are left from servers that were killed while they started.
+/// Private directories that are tried before giving up; others are left from servers that were killed while they
+/// started.
 const PRIVATE_DIRECTORIES_MAX: u32 = 16;
 
 /// The name of a listening Unix socket. Dropping it removes the name, if it is still that of our socket.
@@ -48,8 +49,8 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
 
 /// Listens at `path`; `mode` 0 leaves the permissions that the umask gives.
 ///
-/// A socket is born with permissions of the umask, so it is born in a directory that only we can enter, and gets its name when it
-/// has the permissions that it should have and listens.
+/// A socket is born with permissions of the umask, so it is born in a directory that only we can enter, and gets its
+/// name when it has the permissions that it should have and listens.
 pub(crate) fn bind(path: &Path, mode: u32, backlog: u32) -> Result<(UnixListener, SocketFile), ListenError> {
     let failed = |doing| move |source| ListenError::Socket { path: path.to_owned(), doing, source };
     let address = SockAddr::unix(path).map_err(|_| too_long(path, path))?;

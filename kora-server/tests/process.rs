@@ -33,19 +33,15 @@ impl Running {
     /// Starts one and waits for the line that says that it is ready.
     fn start(arguments: &[&str]) -> Self {
         let mut child = command(arguments).spawn().expect("the binary is there");
-        let mut log = BufReader::new(child.stderr.take().expect("it is piped"));
-        let mut lines = String::new();
-        loop {
-            let mut line = String::new();
-            if log.read_line(&mut line).expect("the log is text") == 0 {
-                let status = child.wait();
-                panic!("it ended before it was ready ({status:?}): {lines}");
-            }
-            if line.contains("ready to accept connections") {
-                return Self { child, log, ready: line };
-            }
-            lines.push_str(&line);
+        let log = BufReader::new(child.stderr.take().expect("it is piped"));
+        let mut running = Self { child, log, ready: String::new() };
+        let mut earlier = String::new();
+        while !running.ready.contains("ready to accept connections") {
+            earlier.push_str(&std::mem::take(&mut running.ready));
+            let length = running.log.read_line(&mut running.ready).expect("the log is text");
+            assert_ne!(length, 0, "it ended before it was ready: {earlier}");
         }
+        running
     }
 
     /// The value of a field of the ready line.

@@ -2,9 +2,9 @@
 //!
 //! Owns: the lock file. Refuses to know: what else is in the directory. Start at [`DirectoryLock::acquire`].
 //!
-//! The lock is the operating system's lock on the open file, so it goes with its process however that ends. The file itself
-//! stays: removing it would let one process lock the removed file and another a new one. Its content, the process id of the
-//! last holder, is for people only.
+//! The lock is the operating system's lock on the open file, so it goes with its process however that ends. The file
+//! itself stays: removing it would let one process lock the removed file and another a new one. Its content, the
+//! process id of the last holder, is for people only.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};

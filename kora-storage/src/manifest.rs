@@ -1,7 +1,7 @@
 //! What a data directory says about itself: how its keys were routed and for how many shards.
 //!
-//! Owns: the bytes of the manifest (drawn in docs/formats.md) and how it is replaced so that a crash leaves the old one or the new
-//! one. Refuses to know: how keys are routed; the seeds and the fingerprint are numbers here.
+//! Owns: the bytes of the manifest (drawn in docs/formats.md) and how it is replaced so that a crash leaves the old
+//! one or the new one. Refuses to know: how keys are routed; the seeds and the fingerprint are numbers here.
 //! Start at [`Manifest::read`].
 
 use std::fs::{self, File};
@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// Name of the manifest in its directory.
 pub const FILE_NAME: &str = "kora.manifest";
-/// Name under which a new manifest is written before it takes the old one's place. One that is found is left from a crash.
+/// Name under which a new manifest is written before it takes the old one's place. One that is found is left from a
+/// crash.
 pub const TEMPORARY_FILE_NAME: &str = "kora.manifest.new";
 
 const MAGIC: [u8; 8] = *b"KORAMANI";

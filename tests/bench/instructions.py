@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Instructions per operation, exactly: `instructions.py BINARY --workloads get,set --operations 20000`.
 
-Owns: running `BINARY WORKLOAD OPERATIONS` under callgrind for N and for 2N operations; the difference over N is what one operation
-costs, start and preparation cancelled out. Refuses to know: what a workload does; the binary lists its own when called with `list`.
+Owns: running `BINARY WORKLOAD OPERATIONS` under callgrind for N and for 2N operations; the difference over N is what one
+operation costs, start and preparation cancelled out. Refuses to know: what a workload does; the binary lists its own
+when called with `list`.
 Start at `instructions`. With `--baseline FILE` the figures are compared, with `--save FILE` they are kept.
 """
 
@@ -48,7 +49,9 @@ def main():
     parser.add_argument("--operations", type=int, default=20_000, help="N")
     parser.add_argument("--baseline", metavar="FILE", help="figures to compare with, as written by --save")
     parser.add_argument("--save", metavar="FILE")
-    parser.add_argument("--worse-max", type=float, metavar="PERCENT", help="fail when a workload is worse than the baseline by more")
+    parser.add_argument(
+        "--worse-max", type=float, metavar="PERCENT", help="fail when a workload is worse than the baseline by more"
+    )
     given = parser.parse_args()
     if given.operations < 1:
         parser.error("--operations is at least 1")
@@ -60,7 +63,10 @@ def main():
         results[workload] = now = per_operation(given.binary, workload, given.operations)
         before = baseline.get(workload)
         change = 100 * (now / before - 1) if before else None
-        print(f"{workload:24} {now:10.1f} instructions" + (f"  {change:+6.1f} %" if change is not None else ""), flush=True)
+        print(
+            f"{workload:24} {now:10.1f} instructions" + (f"  {change:+6.1f} %" if change is not None else ""),
+            flush=True,
+        )
         if change is not None and given.worse_max is not None and change > given.worse_max:
             too_slow.append(workload)
     if given.save:

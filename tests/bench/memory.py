@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Bytes that one key or element costs beyond its payload, server beside server: `memory.py --count 200000`.
 
-Owns: the shapes of data, and (heap after - heap before) / count - payload. Refuses to know: how a server lays anything out.
-Start at `SHAPES`. Heap is the anonymous resident memory, so a binary's own pages do not count.
+Owns: the shapes of data, and (heap after - heap before) / count - payload. Refuses to know: how a server lays anything
+out. Start at `SHAPES`. Heap is the anonymous resident memory, so a binary's own pages do not count.
 """
 
 import argparse
@@ -23,7 +23,8 @@ def strings(value_bytes, *options):
 def small(command, elements):
     """A key per ten elements; `elements(n)` gives the words of one."""
     return lambda count: (
-        encode(command, f"key:{n:012d}", *[word for at in range(10) for word in elements(n * 10 + at)]) for n in range(count)
+        encode(command, f"key:{n:012d}", *[word for at in range(10) for word in elements(n * 10 + at)])
+        for n in range(count)
     )
 
 
@@ -81,9 +82,15 @@ def overhead(template, shape, count):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--server", action="append", help=f"NAME=COMMAND with {{port}}, {{dir}}, {{shards}} (default: {REDIS} and {KORA})")
+    parser.add_argument(
+        "--server",
+        action="append",
+        help=f"NAME=COMMAND with {{port}}, {{dir}}, {{shards}} (default: {REDIS} and {KORA})",
+    )
     parser.add_argument("--shards", default="1", help="values for {shards}")
-    parser.add_argument("--count", type=int, default=1_000_000, help="keys or elements; a tenth of it for keys of ten elements")
+    parser.add_argument(
+        "--count", type=int, default=1_000_000, help="keys or elements; a tenth of it for keys of ten elements"
+    )
     parser.add_argument("--shapes", default="", help="beginnings of names, separated by commas (default: all)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
     given = parser.parse_args()
@@ -96,7 +103,10 @@ def main():
     for shape in wanted:
         results[shape] = row = {name: overhead(template, shape, given.count) for name, template in rivals}
         base = next(iter(row.values()))
-        cells = (f"{bytes_each:8.1f} ({bytes_each / base:4.2f}x)" if base > 0 else f"{bytes_each:8.1f}" for bytes_each in row.values())
+        cells = (
+            f"{bytes_each:8.1f} ({bytes_each / base:4.2f}x)" if base > 0 else f"{bytes_each:8.1f}"
+            for bytes_each in row.values()
+        )
         print(f"{shape:{max(width, 20)}}  " + "  ".join(f"{cell:>16}" for cell in cells), flush=True)
     if given.json:
         with open(given.json, "w", encoding="utf-8") as file:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Processor time per request and throughput, server beside server: `server.py --server NAME='COMMAND with {port} and {dir}' …`.
+"""Processor time per request and throughput, server beside server: `server.py --server NAME='COMMAND {port} {dir}' …`.
 
-Owns: the workloads, pinning servers and load generator to cores of their own, taking turns, medians and ratios to the first server.
-Refuses to know: which server it is. Start at `WORKLOADS`, then `main`.
+Owns: the workloads, pinning servers and load generator to cores of their own, taking turns, medians and ratios to the
+first server. Refuses to know: which server it is. Start at `WORKLOADS`, then `main`.
 
-The figure to trust is the server's processor time per request: wall-clock throughput moves with whatever else the machine does.
-`--shards 1,8` compares one server with itself: the template's `{shards}` takes each value, all on the same core, so the
-difference is what crossing shards costs and not what more cores give.
+The figure to trust is the server's processor time per request: wall-clock throughput moves with whatever else the
+machine does. `--shards 1,8` compares one server with itself: the template's `{shards}` takes each value, all on the
+same core, so the difference is what crossing shards costs and not what more cores give.
 """
 
 import argparse
@@ -132,7 +132,9 @@ def contestants(given):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--server", action="append", help="NAME=COMMAND with {port}, {dir} and perhaps {shards}; several times")
+    parser.add_argument(
+        "--server", action="append", help="NAME=COMMAND with {port}, {dir} and perhaps {shards}; several times"
+    )
     parser.add_argument("--shards", default="1", help="values for {shards}, for example 1,8")
     parser.add_argument("--workloads", default=",".join(WORKLOADS), help="names or beginnings of names (default: all)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each workload on each server")
@@ -194,7 +196,11 @@ def line(medians, server):
 def summary(results, servers):
     first, others = servers[0], servers[1:]
     for server in others:
-        pairs = [(row[server]["cpu_us"] / row[first]["cpu_us"], name) for name, row in results.items() if row[server] and row[first]]
+        pairs = [
+            (row[server]["cpu_us"] / row[first]["cpu_us"], name)
+            for name, row in results.items()
+            if row[server] and row[first]
+        ]
         if pairs:
             worst = max(pairs)
             middle = statistics.median(ratio for ratio, _ in pairs)

@@ -43,7 +43,9 @@ class Cases:
             case()
             self.still_answers()
             grown = self.server.peak_bytes() - base
-            assert grown <= peak_growth_max, f"memory grew by {grown // MIB} MiB, {peak_growth_max // MIB} MiB are allowed"
+            assert grown <= peak_growth_max, (
+                f"memory grew by {grown // MIB} MiB, {peak_growth_max // MIB} MiB are allowed"
+            )
 
         self.checks.run(name, guarded)
 
@@ -65,7 +67,9 @@ class Cases:
         with Wire(self.server) as wire:
             wire.send(data)
             reply = wire.read()
-            assert isinstance(reply, ServerError) and part in str(reply), f"got {reply!r}, wanted an error with {part!r}"
+            assert isinstance(reply, ServerError) and part in str(reply), (
+                f"got {reply!r}, wanted an error with {part!r}"
+            )
             assert wire.closed(5), "the connection stays open after a protocol error"
 
     def refused(self, part, *words):
@@ -112,7 +116,9 @@ def locked_server(checks, template):
         cases.run("an array of 11 before AUTH", lambda: bad(b"*11\r\n", "unauthenticated multibulk length"))
         cases.run("a bulk of 16385 before AUTH", lambda: bad(b"*1\r\n$16385\r\n", "unauthenticated bulk length"))
         cases.run("an endless inline line before AUTH", lambda: endless_line(cases))
-        cases.run("a client that never reads its NOAUTH errors", lambda: unread(cases, b"GET k\r\n" * 1000, OUTPUT_LIMIT))
+        cases.run(
+            "a client that never reads its NOAUTH errors", lambda: unread(cases, b"GET k\r\n" * 1000, OUTPUT_LIMIT)
+        )
         cases.run(f"{CONNECTIONS} connections opened and reset before AUTH", lambda: open_and_reset(cases))
         code = server.stop()
         checks.count(code == 0, "the locked server ends with exit code 0", "" if code == 0 else f"exit code {code}")
@@ -172,7 +178,9 @@ def nothing_at_all(cases):
 
 def broken_pipeline(cases):
     with cases.wire() as wire:
-        wire.send(encode("SET", "before", "1") + encode("INCR", "before") + b"*1\r\n$x\r\n" + encode("SET", "after", "1"))
+        wire.send(
+            encode("SET", "before", "1") + encode("INCR", "before") + b"*1\r\n$x\r\n" + encode("SET", "after", "1")
+        )
         same(wire.read(), b"OK")
         same(wire.read(), 2)
         reply = wire.read()
@@ -245,13 +253,17 @@ def noise(cases):
         for _ in range(200):
             with Wire(cases.server, 2) as wire:
                 try:
-                    wire.send(source.choice([b"*", b"$", b"", b"*3\r\n$"]) + source.randbytes(source.randrange(1, 4096)))
+                    wire.send(
+                        source.choice([b"*", b"$", b"", b"*3\r\n$"]) + source.randbytes(source.randrange(1, 4096))
+                    )
                 except ConnectionError:
                     pass
 
     def flipped():
         source = random.Random(20_250_102)
-        whole = encode("SET", "noise:key", "value") + encode("LRANGE", "noise:list", "0", "-1") + encode("MGET", "a", "b")
+        whole = (
+            encode("SET", "noise:key", "value") + encode("LRANGE", "noise:list", "0", "-1") + encode("MGET", "a", "b")
+        )
         for _ in range(500):
             broken = bytearray(whole)
             for _ in range(source.randrange(1, 4)):
@@ -330,6 +342,8 @@ def unread(cases, pipeline, limit=None, seconds=30):
                 return
             if time.monotonic() - looked > 0.3:
                 looked = time.monotonic()
+                held = cases.server.resident_bytes()
+                assert held < 2 * DEFAULT_OUTPUT_GROWTH_MAX, f"the server holds {held // MIB} MiB and goes on"
                 with cases.wire() as other:
                     listed = other.command("CLIENT", "LIST")
                 assert not isinstance(listed, ServerError), listed
@@ -493,7 +507,17 @@ def every_byte(cases):
     def keys():
         with cases.wire() as wire:
             names = [bytes([byte]) for byte in range(256)] + [bytes([byte, 0, byte]) for byte in range(256)]
-            names += [bytes(range(256)), b"", b"{", b"}", b"{}", b"{}x", b"\r\n", b"*1\r\n$4\r\nPING\r\n", b"k" * 100_000]
+            names += [
+                bytes(range(256)),
+                b"",
+                b"{",
+                b"}",
+                b"{}",
+                b"{}x",
+                b"\r\n",
+                b"*1\r\n$4\r\nPING\r\n",
+                b"k" * 100_000,
+            ]
             names = sorted(set(names))
             for name in names:
                 same(wire.command("SET", name, b"v:" + name), b"OK")
@@ -536,7 +560,9 @@ def memory_comes_back(server):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    arguments.add_argument("--server", default=ORACLE, help="command line with {port} and {dir} (default: redis-server)")
+    arguments.add_argument(
+        "--server", default=ORACLE, help="command line with {port} and {dir} (default: redis-server)"
+    )
     arguments.add_argument("--connect", metavar="HOST:PORT", help="use a server of this machine that already runs")
     given = arguments.parse_args()
     checks = Checks("bad-input")

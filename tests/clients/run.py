@@ -87,7 +87,9 @@ OWN_SERVER_SUITES = {
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    arguments.add_argument("--server", default=ORACLE, help="command line with {port} and {dir} (default: redis-server)")
+    arguments.add_argument(
+        "--server", default=ORACLE, help="command line with {port} and {dir} (default: redis-server)"
+    )
     arguments.add_argument("--connect", metavar="HOST:PORT", help="use a server of this machine that already runs")
     arguments.add_argument("suites", nargs="*", help=f"of {', '.join([*SUITES, *OWN_SERVER_SUITES])} (default: all)")
     given = arguments.parse_args()
@@ -121,7 +123,9 @@ def run_on_fresh_server(checks, suite, given):
             checks.count(server.alive(), "the server is still running", "" if server.alive() else server.log())
         if not given.connect and server.alive():
             code = server.stop()
-            checks.count(code == 0, "SIGTERM ends the server with exit code 0", "" if code == 0 else f"exit code {code}")
+            checks.count(
+                code == 0, "SIGTERM ends the server with exit code 0", "" if code == 0 else f"exit code {code}"
+            )
 
 
 def start(template):

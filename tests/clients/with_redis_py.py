@@ -29,7 +29,7 @@ def suite(host, port, protocol, run):
         assert int(info["redis_version"].split(".")[0]) >= 7, info["redis_version"]
         assert client.client_id() > 0
         hello = client.execute_command("HELLO", str(protocol))
-        proto = hello[b"proto"] if isinstance(hello, dict) else dict(zip(hello[::2], hello[1::2]))[b"proto"]
+        proto = hello[b"proto"] if isinstance(hello, dict) else hello[hello.index(b"proto") + 1]
         equal(proto, protocol)
         named = connect(client_name="kora-check")
         equal(as_text(named.client_getname()), "kora-check")
@@ -56,8 +56,10 @@ def suite(host, port, protocol, run):
         equal(client.hgetall("py:h"), {b"a": b"1", b"b": b"2"})
         equal(client.hmget("py:h", "a", "none"), [b"1", None])
         client.zadd("py:z", {"one": 1, "two": 2.5, "top": float("inf")})
-        equal([(pair[0], pair[1]) for pair in client.zrange("py:z", 0, -1, withscores=True)],
-              [(b"one", 1.0), (b"two", 2.5), (b"top", float("inf"))])
+        equal(
+            [(pair[0], pair[1]) for pair in client.zrange("py:z", 0, -1, withscores=True)],
+            [(b"one", 1.0), (b"two", 2.5), (b"top", float("inf"))],
+        )
         equal(client.zscore("py:z", "two"), 2.5)
         equal(client.zincrby("py:z", 1, "one"), 2.0)
         client.sadd("py:s", "x", "y")
@@ -66,7 +68,10 @@ def suite(host, port, protocol, run):
         client.rpush("py:l", "a", "b", "c")
         equal(client.lrange("py:l", 0, -1), [b"a", b"b", b"c"])
         equal(client.lpop("py:l", 2), [b"a", b"b"])
-        equal({as_text(name): as_text(value) for name, value in client.config_get("databases").items()}, {"databases": "16"})
+        equal(
+            {as_text(name): as_text(value) for name, value in client.config_get("databases").items()},
+            {"databases": "16"},
+        )
         equal(client.object("encoding", "py:s") in (b"listpack", b"hashtable"), True)
 
     def binary():
@@ -179,8 +184,21 @@ def suite(host, port, protocol, run):
         equal(victim.ping(), True)
         assert victim.client_id() != number, "the same connection again"
 
-    for check in (greeting, strings, shapes, binary, pipelines, errors, scanning, pool, big_values, timeouts, databases,
-                  commands, reconnects):
+    for check in (
+        greeting,
+        strings,
+        shapes,
+        binary,
+        pipelines,
+        errors,
+        scanning,
+        pool,
+        big_values,
+        timeouts,
+        databases,
+        commands,
+        reconnects,
+    ):
         run(f"RESP{protocol} {check.__name__.replace('_', ' ')}", check)
     client.flushall()
 

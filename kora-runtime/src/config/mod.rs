@@ -1,7 +1,7 @@
 //! Configuration: the values of all parameters, and how CONFIG GET and CONFIG SET see them.
 //!
-//! Owns: lookup by name, changes that happen whole or not at all, the errors of CONFIG SET. Refuses to know: flags, files and the
-//! environment, which kora-server reads; what a parameter means, which its reader knows.
+//! Owns: lookup by name, changes that happen whole or not at all, the errors of CONFIG SET. Refuses to know: flags,
+//! files and the environment, which kora-server reads; what a parameter means, which its reader knows.
 //! Start at [`Config::set`]; the parameters are listed in `parameters.rs`.
 
 mod parameters;
@@ -13,6 +13,7 @@ pub use value::{
 };
 
 use crate::error::CommandError;
+use crate::glob::matches;
 
 impl Parameter {
     /// The parameter of this name, older names included, in any case.
@@ -45,11 +46,16 @@ impl Parameter {
 }
 
 impl Config {
-    /// Names and values of the parameters whose names are `selected`, for CONFIG GET. Names are passed in lower case; patterns
-    /// ignore case in Redis, so `selected` should. Each name comes once, in the order of the list.
-    pub fn matching(&self, mut selected: impl FnMut(&'static str) -> bool) -> Vec<(&'static str, String)> {
-        let selected = PARAMETERS.iter().filter(|parameter| selected(parameter.name));
-        selected.map(|parameter| (parameter.name, parameter.text(self))).collect()
+    /// Names and values of the parameters that any of `patterns` matches, in any case, for CONFIG GET. Each name comes
+    /// once, in the order of the list.
+    pub fn matching<'a>(
+        &self,
+        patterns: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>,
+    ) -> Vec<(&'static str, String)> {
+        let patterns = patterns.into_iter();
+        let is_asked_for =
+            |row: &&Parameter| patterns.clone().any(|pattern| matches(pattern, row.name.as_bytes(), true));
+        PARAMETERS.iter().filter(is_asked_for).map(|row| (row.name, row.text(self))).collect()
     }
 
     /// The configuration after CONFIG SET of these names and values: all of them, or the error of one.
@@ -83,8 +89,19 @@ impl Config {
         Ok(changed)
     }
 
-    /// Sets one parameter while the server starts, when those of [`Change::AtStart`] may still change. `None` when there is no
-    /// parameter of that name. On error nothing has changed.
+    /// True when a connection's commands never overlap.
+    pub fn pipeline_order_strict(&self) -> bool {
+        self.pipeline_order == PipelineOrder::Strict
+    }
+
+    /// Bytes of unsent replies at which a connection of the normal class is closed, the engine's own bound included.
+    pub fn output_hard_limit_bytes(&self) -> usize {
+        let limit = self.client_output_buffer_limit.of(ClientClass::Normal);
+        usize::try_from(limit.hard_bytes_or_max()).unwrap_or(usize::MAX)
+    }
+
+    /// Sets one parameter while the server starts, when those of [`Change::AtStart`] may still change. `None` when
+    /// there is no parameter of that name. On error nothing has changed.
     pub fn set_at_start(&mut self, name: &[u8], text: &[u8]) -> Option<Result<(), Refusal>> {
         Parameter::named(name).map(|parameter| parameter.assign(self, text))
     }

@@ -1,7 +1,7 @@
 //! The declared list of parameters.
 //!
-//! Owns: each parameter's name, type, kind, default, and who may change it when; the struct [`Config`] that holds their values.
-//! Refuses to know: how texts are read (`value.rs`) and how changes are put together (`mod.rs`).
+//! Owns: each parameter's name, type, kind, default, and who may change it when; the struct [`Config`] that holds
+//! their values. Refuses to know: how texts are read (`value.rs`) and how changes are put together (`mod.rs`).
 //! Start at the list under `parameters!`. A new parameter is one row there; something must read its field.
 
 use super::value::{Kind, LogLevel, MaxmemoryPolicy, OutputLimits, PipelineOrder, Refusal, Value};
@@ -166,9 +166,9 @@ parameters! {
         read_by: "kora-server, which makes it absolute, and locks it when it is given, before the shards start",
     }
     loglevel: LogLevel = "loglevel" {
-        kind: Kind::OneOf(LogLevel::NAMES), default: LogLevel::Notice, change: Change::AtStart,
+        kind: Kind::OneOf(LogLevel::NAMES), default: LogLevel::Notice, change: Change::AtRunTime,
         help: "How much is logged.",
-        read_by: "the logging of kora-server",
+        read_by: "the log of kora-server, when it starts and when the engine tells it of a change",
     }
     pipeline_order: PipelineOrder = "pipeline-order" {
         kind: Kind::OneOf(PipelineOrder::NAMES), default: PipelineOrder::Relaxed, change: Change::AtRunTime,
@@ -216,9 +216,9 @@ parameters! {
         read_by: "the access clock of entries, OBJECT IDLETIME and OBJECT FREQ",
     }
     maxmemory_samples: u32 = "maxmemory-samples" {
-        kind: Kind::Integer(1, i32::MAX as i64), default: 5, change: NO_EVICTION,
+        kind: Kind::Integer(1, i32::MAX as i64), default: 5, change: Change::AtRunTime,
         help: "Keys that eviction compares before it picks one.",
-        read_by: "clients",
+        read_by: "eviction, which a `maxmemory` of 0 keeps off",
     }
     lfu_log_factor: u32 = "lfu-log-factor" {
         kind: COUNT, default: 10, change: Change::AtRunTime,

@@ -130,19 +130,35 @@ fn bytes_that_are_not_text_are_refused_without_harm() {
     assert!(Config::default().set([(binary, binary)]).is_err());
 }
 
+/// CONFIG GET of these patterns: the names in order.
+fn check_get(patterns: &[&str], expected: &[&str]) {
+    let found = Config::default().matching(patterns.iter().map(|pattern| pattern.as_bytes()));
+    assert_eq!(found.iter().map(|(name, _)| *name).collect::<Vec<_>>(), expected, "CONFIG GET {patterns:?}");
+}
+
 #[test]
-fn matching_gives_every_selected_name_once_in_order() {
-    let config = Config::default();
-    let names = |selected: fn(&str) -> bool| -> Vec<_> {
-        config.matching(selected).into_iter().map(|(name, _)| name).collect()
-    };
-    assert_eq!(
-        names(|name| name.starts_with("hash-max")),
-        ["hash-max-listpack-entries", "hash-max-ziplist-entries", "hash-max-listpack-value", "hash-max-ziplist-value"]
+fn matching_gives_every_name_once_in_order() {
+    check_get(
+        &["hash-max*"],
+        &["hash-max-listpack-entries", "hash-max-ziplist-entries", "hash-max-listpack-value", "hash-max-ziplist-value"],
     );
-    assert_eq!(names(|name| name == "no-such-parameter"), [""; 0]);
-    assert_eq!(config.matching(|name| name == "bind"), [("bind", "* -::*".to_owned())]);
-    assert_eq!(config.matching(|_| true).len(), PARAMETERS.len());
+    check_get(&["timeout", "TIMEOUT", "time*"], &["timeout"]);
+    check_get(&["slave-read-only", "tcp-*"], &["tcp-backlog", "tcp-keepalive", "slave-read-only"]);
+    check_get(&["foo", "", "\\"], &[]);
+    assert_eq!(Config::default().matching([b"bind".as_slice()]), [("bind", "* -::*".to_owned())]);
+    assert_eq!(Config::default().matching([b"*".as_slice()]).len(), PARAMETERS.len());
+}
+
+#[test]
+fn what_the_engine_asks_for_follows_the_parameters() {
+    let config = Config::default();
+    assert!(!config.pipeline_order_strict());
+    assert_eq!(config.output_hard_limit_bytes(), crate::limits::OUTPUT_BYTES_MAX);
+    let pairs: [(&[u8], &[u8]); 2] =
+        [(b"pipeline-order", b"strict"), (b"client-output-buffer-limit", b"normal 1mb 0 0")];
+    let config = config.set(pairs).expect("both are good");
+    assert!(config.pipeline_order_strict());
+    assert_eq!(config.output_hard_limit_bytes(), 1 << 20);
 }
 
 #[test]

@@ -89,8 +89,9 @@ pub(super) trait Value: Clone + PartialEq {
     fn text(&self, kind: Kind) -> String;
 }
 
-/// A number of bytes with an optional unit: `b`, `k`, `kb`, `m`, `mb`, `g`, `gb` in any case, where the short forms are powers of
-/// 1000 and the others of 1024. Unlike Redis, which reads digits that are missing as 0 and wraps around, it must be a number that fits.
+/// A number of bytes with an optional unit: `b`, `k`, `kb`, `m`, `mb`, `g`, `gb` in any case, where the short forms
+/// are powers of 1000 and the others of 1024. Unlike Redis, which reads digits that are missing as 0 and wraps around,
+/// it must be a number that fits.
 pub fn parse_bytes(text: &[u8]) -> Option<u64> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (number, unit) = text.split_at(digits);

@@ -270,7 +270,7 @@ impl Shard {
         let authenticated = self.core.clients.of(index).authenticated;
         let mut limits_now = self.decode_limits(authenticated);
         let mut decoder = std::mem::take(&mut session.decoder);
-        let mut input = std::mem::take(&mut session.input);
+        let input = std::mem::take(&mut session.input);
         while !session.closing {
             if session.barrier || session.is_full() || self.is_congested() {
                 session.stalled = session.consumed < input.len();

@@ -25,13 +25,13 @@ mod testing;
 
 pub use big::Big;
 pub use hash::{BigHash, HashMut, HashRef};
-pub use list::{Direction, End, List, ListLimits, ListMut, ListRef};
+pub use list::{Direction, End, Fetched, List, ListLimits, ListMut, ListRef};
 pub use packed::{Digits, Element, Encoded, Packed, PackedLimits};
 pub use set::{BigSet, SetLimits, SetMut, SetRef};
 pub use slab::Slab;
 pub use table::Table;
 pub use value::ValueMut;
-pub use zset::{BigZset, Extreme, LexEnd, LexRange, ScoreRange, ZsetMut, ZsetRef};
+pub use zset::{BigZset, Extreme, Inserted, LexEnd, LexRange, ScoreRange, Update, ZsetMut, ZsetRef};
 
 /// The hash of a key, field or member: what every [`Table`] of byte strings is addressed by.
 #[inline]

@@ -30,7 +30,7 @@ const STRING16: u8 = 0xf1;
 const STRING32: u8 = 0xf2;
 
 /// Length of the longest string with a head of one byte.
-const SHORT_MAX: usize = 0x7f;
+pub(super) const SHORT_MAX: usize = 0x7f;
 
 /// Longest text of an `i64`, in bytes.
 const INT_TEXT_MAX: usize = 20;

@@ -89,7 +89,7 @@ fn shards_are_as_many_as_asked_for_or_as_cores() {
     assert_eq!(shards(&[]), Ok(3));
     assert_eq!(shards(&["--shards", "0"]), Ok(3));
     assert_eq!(shards(&["--workers", "8"]), Ok(8));
-    assert_eq!(shards(&["--shards", "257"]), Err("--shards: argument must be between 0 and 256 inclusive".into()));
+    assert_eq!(shards(&["--shards", "1025"]), Err("--shards: argument must be between 0 and 1024 inclusive".into()));
 }
 
 #[test]

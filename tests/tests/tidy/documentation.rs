@@ -1,7 +1,7 @@
 //! Links that lead nowhere and command lines that cannot work, in the pages that people read first.
 //!
-//! Owns: what a shell block and a relative link are. Refuses to know: whether a command does what its page says; the client tests
-//! run the session of the README.
+//! Owns: what a shell block and a relative link are. Refuses to know: whether a command does what its page says; the client
+//! tests run the session of the README.
 
 use std::path::Path;
 

@@ -1,10 +1,10 @@
 //! The rules of the house that a compiler does not check.
 //!
-//! Owns: file headers and sizes, the dependency arrows of ARCHITECTURE.md, words that the shard must not contain, paths and hosts
-//! of one machine, a transcript per command, commands and links in the documentation. Refuses to know: what the code does.
+//! Owns: file headers and sizes, the dependency arrows of ARCHITECTURE.md, words that the shard must not contain, paths and
+//! hosts of one machine, a transcript per command. Refuses to know: what the code does.
 //! Start at the tests; each rule is a function over text, and [`planted`] shows each of them failing.
 //!
-//! A file that needs a forbidden construct says so in its header and names it, in a line like `Breaks the rule: sleep, because …`.
+//! A file that needs a forbidden construct says so in its header and names it: `Breaks the rule: sleep, because …`.
 
 mod documentation;
 mod planted;
@@ -20,7 +20,7 @@ use tree::Tree;
 const LINES_MAX: usize = 800;
 const MARKER: &str = "//! Breaks the rule:";
 
-/// By name and by the tokens that give them away: constructs through which time, randomness, storage and other shards would slip in.
+/// Constructs through which time, randomness, storage and other shards would slip in: by name, and by tell-tale tokens.
 const FORBIDDEN_IN_SHARD: [(&str, &str); 13] = [
     ("Mutex", "Mutex"),
     ("RwLock", "RwLock"),
@@ -112,7 +112,9 @@ fn header(path: &str, text: &str) -> Option<String> {
     // The tests of one file, in a file beside it, need only say whose they are.
     let lines_min = if path.ends_with("tests.rs") { 1 } else { 2 };
     let headed = text.lines().take_while(|line| line.starts_with("//!")).count() >= lines_min;
-    (!headed).then(|| format!("{path}:1: begin with two lines of `//!`: what the file owns, what it refuses to know"))
+    (!headed).then(|| {
+        format!("{path}:1: begin with `//!` ({lines_min} lines or more): what the file owns, what it refuses to know")
+    })
 }
 
 fn size(path: &str, text: &str) -> Option<String> {

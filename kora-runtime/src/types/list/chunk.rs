@@ -33,12 +33,14 @@ pub(super) struct Chunk {
     /// Bytes once decompressed; 0 for a plain chunk.
     raw_len: u32,
     sealed: bool,
+    /// Compressing it did not pay when it was tried; forgotten when elements are cut off or joined to it.
+    stubborn: bool,
 }
 
 impl Chunk {
     /// A plain chunk that holds a copy of these elements.
     pub(super) fn from_run(run: Run<'_>) -> Self {
-        Self { bytes: run.bytes.to_vec(), start: 0, count: run.count as u32, raw_len: 0, sealed: false }
+        Self { bytes: run.bytes.to_vec(), count: run.count as u32, ..Self::default() }
     }
 
     /// Number of elements.
@@ -122,7 +124,7 @@ impl Chunk {
         debug_assert!(!self.is_compressed());
         self.sealed = true;
         let plain = self.run().bytes;
-        if (COMPRESS_BYTES_MIN..=COMPRESS_BYTES_MAX).contains(&plain.len()) {
+        if !self.stubborn && (COMPRESS_BYTES_MIN..=COMPRESS_BYTES_MAX).contains(&plain.len()) {
             let mut block = vec![0; get_maximum_output_size(plain.len())];
             let len = compress_into(plain, &mut block).expect("the buffer holds the largest block");
             if len <= plain.len() / 4 * 3 {
@@ -131,6 +133,7 @@ impl Chunk {
                 self.start = 0;
                 return;
             }
+            self.stubborn = true;
         }
         self.trim_slack();
     }
@@ -246,6 +249,7 @@ impl Chunk {
     /// Cuts a plain chunk in two at the element `index`, which begins at `offset`; the second part is returned.
     pub(super) fn split_off(&mut self, offset: usize, index: usize) -> Self {
         self.sealed = false;
+        self.stubborn = false;
         let run = self.run();
         let right = Self::from_run(Run { bytes: &run.bytes[offset..], count: run.count - index });
         self.bytes.truncate(self.start as usize + offset);
@@ -257,6 +261,7 @@ impl Chunk {
     /// Drops the elements of a plain chunk before `index` from the front, or behind it from the back.
     pub(super) fn cut(&mut self, end: End, index: usize) {
         self.sealed = false;
+        self.stubborn = false;
         let offset = self.run().offset(index);
         match end {
             End::Front => {
@@ -273,6 +278,7 @@ impl Chunk {
     /// Drops single elements of a plain chunk: their ranges of bytes, in ascending order.
     pub(super) fn remove(&mut self, ranges: &[Range<usize>]) {
         self.sealed = false;
+        self.stubborn = false;
         self.bytes = self.run().without(ranges);
         self.start = 0;
         self.count -= ranges.len() as u32;
@@ -281,6 +287,7 @@ impl Chunk {
     /// Adds the elements of the chunk that follows; both are plain.
     pub(super) fn append(&mut self, next: &Self) {
         self.sealed = false;
+        self.stubborn = false;
         let run = next.run();
         self.bytes.reserve_exact(run.bytes.len());
         self.bytes.extend_from_slice(run.bytes);

@@ -76,13 +76,26 @@ impl<'a> Run<'a> {
     /// The element at an offset, and where it ends.
     #[inline]
     pub(super) fn element(self, at: usize) -> (Element<'a>, usize) {
+        if let Some(end) = self.short_string_end(at) {
+            return (Element::Bytes(&self.bytes[at + 1..end - 1]), end);
+        }
         let (element, end) = packed::decode(self.bytes, at);
         (element, end + tail_len(end - at))
+    }
+
+    /// Where the element at an offset ends if it is a string with one byte before and one behind it, as most are.
+    #[inline]
+    fn short_string_end(self, at: usize) -> Option<usize> {
+        let len = self.bytes[at];
+        (len < packed::SHORT_MAX as u8).then(|| at + usize::from(len) + 2)
     }
 
     /// Where the element at an offset ends.
     #[inline]
     pub(super) fn end_of(self, at: usize) -> usize {
+        if let Some(end) = self.short_string_end(at) {
+            return end;
+        }
         let end = packed::end_of(self.bytes, at);
         end + tail_len(end - at)
     }

@@ -1,4 +1,6 @@
-//! Lists against a `VecDeque` of byte strings: small ones in an entry, long ones, and the step between.
+//! Lists against a `VecDeque` of byte strings.
+//!
+//! Owns: small ones in an entry, long ones, and the step between. Refuses to know: how a chunk lays out its bytes. Start at [`run`].
 
 use std::collections::VecDeque;
 

@@ -90,7 +90,7 @@ impl Tree {
 
     /// Adds an item that is not there yet; `cmp` tells how a stored item stands to it.
     pub fn insert(&mut self, score: f64, id: u32, mut cmp: impl FnMut(f64, u32) -> Ordering) {
-        debug_assert!(!score.is_nan());
+        assert!(!score.is_nan(), "NaN has no place in an order");
         if self.len == 0 {
             self.clear();
             self.root = self.leaves.add(Leaf::between(NIL, NIL));
@@ -204,7 +204,7 @@ impl Tree {
         mut cmp: impl FnMut(f64, u32) -> Ordering,
         mut moved: impl FnMut(f64, u32) -> Ordering,
     ) -> bool {
-        debug_assert!(!score.is_nan());
+        assert!(!score.is_nan(), "NaN has no place in an order");
         let Some((path, node, pos)) = self.find(&mut cmp) else { return false };
         let leaf = &self.leaves[node];
         // A neighbour in another leaf is not looked up: the ordinary way is right there, too, and rarely needed.

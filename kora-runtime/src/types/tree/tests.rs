@@ -1,4 +1,6 @@
-//! The tree against a sorted vector, with its invariants checked from the root down.
+//! The tree against a sorted vector.
+//!
+//! Owns: its invariants, checked from the root down by [`check`]. Refuses to know: sorted sets. Start at [`run`].
 
 use super::*;
 use crate::types::testing::Random;

@@ -83,7 +83,7 @@ impl BigZset {
         let id = *self.index.get(slot);
         let before = self.members.get(id).1;
         let after = decide(Some(before)).unwrap_or(before);
-        debug_assert!(!after.is_nan());
+        assert!(!after.is_nan(), "NaN has no place in an order");
         if after != before {
             let stands = order(&self.members, before, member);
             if !self.tree.rescore(after, stands, order(&self.members, after, member)) {
@@ -97,7 +97,7 @@ impl BigZset {
 
     /// Adds a member that is not there yet.
     fn add(&mut self, hash: u64, member: &[u8], score: f64) {
-        debug_assert!(!score.is_nan());
+        assert!(!score.is_nan(), "NaN has no place in an order");
         let id = self.members.insert(member, score);
         let (members, seeds) = (&self.members, &self.seeds);
         self.index.insert(hash, id, false, |&id| hash_of(seeds, members.bytes(id)));

@@ -273,8 +273,8 @@ impl<'a> ZsetMut<'a> {
         let before = pair.map(|pair| pair.score);
         let after = decide(before).or(before);
         let update = Update { before, after };
-        let Some(score) = after.filter(|_| update.changed()) else { return Update { before, after: before } };
-        debug_assert!(!score.is_nan());
+        let Some(score) = after.filter(|_| update.changed()) else { return update };
+        assert!(!score.is_nan(), "NaN has no place in an order");
         let text = ScoreText::new(score);
         let [member_parts, score_parts] = [Encoded::of(member), text.encoded()];
         let [a, b] = member_parts.parts();

@@ -1,4 +1,6 @@
-//! Sorted sets against a sorted vector: small ones in an entry, big ones, and the step between.
+//! Sorted sets against a sorted vector.
+//!
+//! Owns: small ones in an entry, big ones, and the step between. Refuses to know: trees and tables. Start at [`run`].
 
 use super::*;
 use crate::types::testing::Random;
