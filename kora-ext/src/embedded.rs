@@ -230,6 +230,11 @@ impl Outlet for ByteOutlet {
     }
 }
 
+/// Nothing came in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nothing came in time")]
+pub struct TimedOut;
+
 /// A conversation in the bytes of the protocol.
 #[derive(Debug)]
 pub struct Conversation {
@@ -246,6 +251,18 @@ impl Conversation {
     /// Waits for more bytes; `None` when the session has been closed.
     pub fn receive(&self) -> Option<Vec<u8>> {
         self.replies.recv().ok()
+    }
+
+    /// Waits for more bytes, but not for ever.
+    ///
+    /// # Errors
+    /// [`TimedOut`] when nothing came in time.
+    pub fn receive_within(&self, time: std::time::Duration) -> Result<Option<Vec<u8>>, TimedOut> {
+        match self.replies.recv_timeout(time) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Ok(None),
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(TimedOut),
+        }
     }
 }
 
