@@ -193,6 +193,15 @@ impl ReplyBuf {
         }
     }
 
+    /// A [`Bulk`] of plain text: a verbatim string in RESP3.
+    pub fn put_verbatim(&mut self, text: &Bulk<'_>) {
+        match text {
+            Bulk::Borrowed(bytes) => self.verbatim(bytes),
+            Bulk::Owned(bytes) => self.verbatim(bytes),
+            Bulk::Integer(number) => self.verbatim(itoa::Buffer::new().format(*number).as_bytes()),
+        }
+    }
+
     /// A double: a bulk string in RESP2.
     pub fn double(&mut self, number: f64) {
         let mut text = Vec::with_capacity(24);
