@@ -15,10 +15,8 @@ pub const NUMBERS_FILE: &str = "docs/command-numbers.txt";
 
 /// Every checked-in file that follows from the table: its path from the root, and its text.
 pub fn files(table: &Table, numbers: &Numbers) -> Vec<(String, String)> {
-    let mut files = vec![
-        (NUMBERS_FILE.to_owned(), numbers.extended(table)),
-        ("docs/commands/README.md".to_owned(), index(table)),
-    ];
+    let mut files =
+        vec![(NUMBERS_FILE.to_owned(), numbers.extended(table)), ("docs/commands/README.md".to_owned(), index(table))];
     for (group, owner) in table.groups_in_order() {
         files.push((format!("docs/commands/{group}.md"), page(table, group, owner)));
     }

@@ -258,7 +258,8 @@ pub enum ReplyKind {
 
 impl ReplyKind {
     /// The words of scalars.
-    pub const SCALARS: &'static [&'static str] = &["ok", "integer", "simple", "bulk", "double", "bool", "verbatim", "any"];
+    pub const SCALARS: &'static [&'static str] =
+        &["ok", "integer", "simple", "bulk", "double", "bool", "verbatim", "any"];
     /// The words that take element types.
     pub const AGGREGATES: &'static [&'static str] = &["array", "set", "map"];
 

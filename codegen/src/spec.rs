@@ -13,14 +13,48 @@ use crate::suggest;
 
 /// The keys of a row, in the order they must stand in.
 pub const ROW_KEYS: &[&str] = &[
-    "name", "group", "since", "summary", "complexity", "access", "flags", "acl", "tips", "route", "wal", "reply",
-    "surplus", "option-error", "args",
+    "name",
+    "group",
+    "since",
+    "summary",
+    "complexity",
+    "access",
+    "flags",
+    "acl",
+    "tips",
+    "route",
+    "wal",
+    "reply",
+    "surplus",
+    "option-error",
+    "args",
 ];
 
 const ARG_KEYS: &[&str] = &[
-    "name", "type", "one-of", "block", "rest-split", "token", "optional", "multiple", "token-each", "counted",
-    "count-min", "count-name", "as-many-as", "repeatable", "last-wins", "late", "min", "any-order", "empty-is-none", "access", "key-flags",
-    "error", "errors", "doc",
+    "name",
+    "type",
+    "one-of",
+    "block",
+    "rest-split",
+    "token",
+    "optional",
+    "multiple",
+    "token-each",
+    "counted",
+    "count-min",
+    "count-name",
+    "as-many-as",
+    "repeatable",
+    "last-wins",
+    "late",
+    "min",
+    "any-order",
+    "empty-is-none",
+    "access",
+    "key-flags",
+    "error",
+    "errors",
+    "doc",
 ];
 
 /// Reads a table; what cannot be read is reported and left out.
@@ -95,7 +129,7 @@ impl Reader<'_, '_> {
         let surplus = fields.word("surplus", Surplus::WORDS, Surplus::from_word);
         let option_error = fields.string("option-error");
         let args = fields.array("args");
-        let args = self.args(&args);
+        let args = self.args(&args, false);
         Some(Row {
             name: name?,
             group: group?,
@@ -117,8 +151,13 @@ impl Reader<'_, '_> {
         })
     }
 
-    fn args(&mut self, values: &[(At, &DeValue<'_>)]) -> Vec<Arg> {
-        values.iter().filter_map(|(at, value)| self.arg(value, *at)).collect()
+    fn args(&mut self, values: &[(At, &DeValue<'_>)], in_choice: bool) -> Vec<Arg> {
+        let mut args: Vec<Arg> = values.iter().filter_map(|(at, value)| self.arg(value, *at)).collect();
+        if !in_choice {
+            // A word alone can only be there or not.
+            args.iter_mut().filter(|arg| arg.is_flag()).for_each(|flag| flag.optional = true);
+        }
+        args
     }
 
     fn arg(&mut self, value: &DeValue<'_>, at: At) -> Option<Arg> {
@@ -156,11 +195,11 @@ impl Reader<'_, '_> {
             self.report.error(at, "an argument has one of `type`, `one-of`, `block` and `rest-split`, not several");
         }
         let shape = if has("one-of") {
-            Shape::OneOf(self.args(&one_of))
+            Shape::OneOf(self.args(&one_of, true))
         } else if has("block") {
-            Shape::Block(self.args(&block))
+            Shape::Block(self.args(&block, false))
         } else if has("rest-split") {
-            Shape::RestSplit(self.args(&rest_split))
+            Shape::RestSplit(self.args(&rest_split, false))
         } else if let Some(scalar) = scalar {
             Shape::Scalar(scalar.value)
         } else if token_only {

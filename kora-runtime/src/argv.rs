@@ -151,13 +151,13 @@ impl<'a> ArgReader<'a> {
         self.at.checked_sub(1).and_then(|at| self.argv.get(at)).unwrap_or_default()
     }
 
-    /// Puts off the error of a value that is there but wrong until [`ArgReader::finish_late`]; the value is a stand-in until then.
-    pub fn or_late<T: Default>(
+    /// Reads a value; when it is there but wrong, a stand-in is given and `error` kept until [`ArgReader::finish_late`].
+    pub fn late<T: Default>(
         &mut self,
-        read: Result<T, CommandError>,
+        read: impl FnOnce(&mut Self) -> Result<T, CommandError>,
         error: fn() -> CommandError,
     ) -> Result<T, CommandError> {
-        match read {
+        match read(self) {
             Err(CommandError::Syntax) => Err(CommandError::Syntax),
             Err(_) => {
                 self.late = self.late.or(Some(error));
@@ -441,9 +441,7 @@ impl Scatter {
     pub fn finish<'a, T>(self, reader: &ArgReader<'a>, token: &'static str, skip: SkipOption) -> Many<'a, T> {
         match self.bounds {
             None => Many::none(),
-            Some((start, end)) => {
-                Many::Scattered { argv: reader.between(start, end), count: self.count, token, skip }
-            }
+            Some((start, end)) => Many::Scattered { argv: reader.between(start, end), count: self.count, token, skip },
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::diagnostic::Report;
 use crate::model::{Arg, Row, Shape, Type};
 
 /// Blocks, choices and splits have parts; a flag has a token and is not repeated.
-pub(super) fn shape(_row: &Row, arg: &Arg, place: Place, report: &mut Report) {
+pub(super) fn shape(_row: &Row, arg: &Arg, _place: Place, report: &mut Report) {
     let (name, at) = (&arg.name.value, arg.name.at);
     match &arg.shape {
         Shape::Scalar(Type::Flag) => {
@@ -16,9 +16,6 @@ pub(super) fn shape(_row: &Row, arg: &Arg, place: Place, report: &mut Report) {
             }
             if arg.multiple {
                 report.error(at, format!("flag `{name}` cannot be repeated"));
-            }
-            if place == Place::Sequence && arg.any_order {
-                report.error(at, format!("flag `{name}` is optional by nature"));
             }
         }
         Shape::Scalar(_) => {}
@@ -63,9 +60,8 @@ pub(super) fn key_words(row: &Row, arg: &Arg, _place: Place, report: &mut Report
     if (arg.key_flags.is_some() || arg.empty_is_none) && !arg.is_key() {
         report.error(at, format!("`key-flags` and `empty-is-none` are for keys, and `{name}` is none"));
     }
-    const FLAGS: &[&str] = &[
-        "RO", "RW", "OW", "RM", "ACCESS", "UPDATE", "INSERT", "DELETE", "NOT_KEY", "INCOMPLETE", "VARIABLE_FLAGS",
-    ];
+    const FLAGS: &[&str] =
+        &["RO", "RW", "OW", "RM", "ACCESS", "UPDATE", "INSERT", "DELETE", "NOT_KEY", "INCOMPLETE", "VARIABLE_FLAGS"];
     for flag in arg.key_flags.iter().flatten() {
         if !FLAGS.contains(&flag.as_str()) {
             report.error_with_help(at, format!("unknown key flag \"{flag}\""), crate::suggest::help(flag, FLAGS));
@@ -117,11 +113,8 @@ pub(super) fn values(_row: &Row, arg: &Arg, _place: Place, report: &mut Report) 
             report.error(at, format!("`{name}` is unsigned, so `min` says nothing"));
         }
     }
-    let judged = integer
-        || matches!(
-            arg.shape,
-            Shape::Scalar(Type::Double | Type::Cursor | Type::ScoreBound | Type::LexBound)
-        );
+    let judged =
+        integer || matches!(arg.shape, Shape::Scalar(Type::Double | Type::Cursor | Type::ScoreBound | Type::LexBound));
     if arg.late && !judged {
         report.error(at, format!("any word will do for `{name}`, so there is nothing to judge late"));
     }
@@ -137,7 +130,7 @@ pub(super) fn positional_before_variable(args: &[Arg], report: &mut Report) {
             continue;
         }
         let following = &args[index + 1..];
-        let required = following.iter().find(|next| !next.optional && !next.is_flag());
+        let required = following.iter().find(|next| !next.optional);
         if let Some(required) = required
             && following.iter().any(|next| next.fixed_words().is_none())
         {

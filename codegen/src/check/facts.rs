@@ -51,7 +51,9 @@ pub(super) fn categories(row: &Row, report: &mut Report) {
         let derived = crate::emit::info::derived_categories(row);
         let is_derived = derived.iter().any(|known| known == name);
         match (word.starts_with('-'), is_derived) {
-            (false, true) => report.error(word.at, format!("\"{name}\" follows from the row's other facts; leave it out")),
+            (false, true) => {
+                report.error(word.at, format!("\"{name}\" follows from the row's other facts; leave it out"))
+            }
             (true, false) => report.error(word.at, format!("\"{name}\" is not derived, so it cannot be taken away")),
             _ => {}
         }
@@ -72,11 +74,22 @@ pub(super) fn repeated_words(row: &Row, report: &mut Report) {
 
 /// The words of command tips, up to the colon.
 const TIPS: &[&str] = &[
-    "nondeterministic_output", "nondeterministic_output_order", "request_policy:all_nodes", "request_policy:all_shards",
-    "request_policy:multi_shard", "request_policy:special", "response_policy:one_succeeded",
-    "response_policy:all_succeeded", "response_policy:agg_logical_and", "response_policy:agg_logical_or",
-    "response_policy:agg_min", "response_policy:agg_max", "response_policy:agg_sum", "response_policy:special",
-    "-request_policy", "-response_policy",
+    "nondeterministic_output",
+    "nondeterministic_output_order",
+    "request_policy:all_nodes",
+    "request_policy:all_shards",
+    "request_policy:multi_shard",
+    "request_policy:special",
+    "response_policy:one_succeeded",
+    "response_policy:all_succeeded",
+    "response_policy:agg_logical_and",
+    "response_policy:agg_logical_or",
+    "response_policy:agg_min",
+    "response_policy:agg_max",
+    "response_policy:agg_sum",
+    "response_policy:special",
+    "-request_policy",
+    "-response_policy",
 ];
 
 /// Tips are known words.
@@ -125,9 +138,6 @@ pub(super) fn relative_times(row: &Row, report: &mut Report) {
 /// `surplus` is for rows that can have words left over.
 pub(super) fn surplus(row: &Row, report: &mut Report) {
     if row.surplus == Surplus::Arity && row.fixed_words().is_some() {
-        report.error(
-            row.name.at,
-            format!("{} has a fixed number of words, so `surplus` says nothing", row.name.value),
-        );
+        report.error(row.name.at, format!("{} has a fixed number of words, so `surplus` says nothing", row.name.value));
     }
 }

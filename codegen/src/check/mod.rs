@@ -18,14 +18,8 @@ pub mod transcripts;
 
 /// Runs every check that needs nothing but the table.
 pub fn run(table: &Table, report: &mut Report) {
-    for check in [
-        names::row_names,
-        names::duplicates,
-        names::rust_names,
-        names::containers,
-        order::groups,
-        order::rows,
-    ] {
+    for check in [names::row_names, names::duplicates, names::rust_names, names::containers, order::groups, order::rows]
+    {
         check(table, report);
     }
     for row in &table.rows {

@@ -78,10 +78,8 @@ pub(super) fn containers(table: &Table, report: &mut Report) {
         if let Some(bare) = bare
             && let Some(arg) = bare.args.first()
         {
-            report.error(
-                arg.name.at,
-                format!("{container} has subcommands, so the word after it cannot be an argument"),
-            );
+            report
+                .error(arg.name.at, format!("{container} has subcommands, so the word after it cannot be an argument"));
         }
         let members = table.rows.iter().filter(|row| row.words().0 == container);
         let mut first: Option<&str> = None;

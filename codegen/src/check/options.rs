@@ -18,7 +18,10 @@ pub(super) fn token_clash(args: &[Arg], report: &mut Report) {
                 let at = next.token.as_ref().map_or(next.name.at, |token| token.at);
                 report.error(
                     at,
-                    format!("token {token} of `{}` clashes with `{}`, line {}", next.name.value, arg.name.value, arg.name.at.line),
+                    format!(
+                        "token {token} of `{}` clashes with `{}`, line {}",
+                        next.name.value, arg.name.value, arg.name.at.line
+                    ),
                 );
             }
             if !next.in_run() {
@@ -47,7 +50,11 @@ pub(super) fn modifiers(_row: &Row, arg: &Arg, place: Place, report: &mut Report
         report.error(at, format!("flag `{name}` may be given again anyway"));
     }
     if arg.last_wins && !matches!(arg.shape, Shape::OneOf(_)) {
-        report.error_with_help(at, format!("`last-wins` is for choices, and `{name}` is none"), "did you mean `repeatable`?");
+        report.error_with_help(
+            at,
+            format!("`last-wins` is for choices, and `{name}` is none"),
+            "did you mean `repeatable`?",
+        );
     }
     if arg.last_wins && arg.repeatable.is_some() {
         report.error(at, "`last-wins` says what happens when the choice is made again; `repeatable` does not");

@@ -8,8 +8,21 @@ use crate::suggest;
 
 /// The groups of Redis, in the order of the file. Others are declared as `[group.NAME]` and follow.
 pub(crate) const GROUPS: &[&str] = &[
-    "connection", "generic", "string", "list", "hash", "set", "sorted-set", "server", "bitmap", "hyperloglog", "geo",
-    "stream", "pubsub", "transactions", "scripting",
+    "connection",
+    "generic",
+    "string",
+    "list",
+    "hash",
+    "set",
+    "sorted-set",
+    "server",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "transactions",
+    "scripting",
 ];
 
 /// Every row's group is one of Redis's or declared.

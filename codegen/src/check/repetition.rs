@@ -46,7 +46,8 @@ pub(super) fn repeated_parts(_row: &Row, arg: &Arg, _place: Place, report: &mut 
         if arg.token.is_none() {
             report.error(arg.name.at, format!("`{}` repeats its token, so it needs one", arg.name.value));
         } else if !arg.in_run() {
-            report.error(arg.name.at, format!("`{}` repeats its token among options, so it is optional", arg.name.value));
+            report
+                .error(arg.name.at, format!("`{}` repeats its token among options, so it is optional", arg.name.value));
         }
         if arg.counted || arg.as_many_as.is_some() {
             report.error(arg.name.at, format!("`{}` is counted by its tokens", arg.name.value));

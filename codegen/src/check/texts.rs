@@ -11,7 +11,11 @@ use crate::model::{Arg, Row, Shape, Type};
 fn text(text: &str, quotes: bool, at: At, report: &mut Report) {
     let code = text.split(' ').next().unwrap_or_default();
     if code.is_empty() || !code.chars().all(|char| char.is_ascii_uppercase()) {
-        report.error_with_help(at, format!("\"{text}\" lacks its code word"), "it begins with one, as in \"ERR syntax error\"");
+        report.error_with_help(
+            at,
+            format!("\"{text}\" lacks its code word"),
+            "it begins with one, as in \"ERR syntax error\"",
+        );
     }
     let rest = text.replace(COMMAND, "").replacen(WORD, "", 1);
     if rest.contains(['{', '}']) {
@@ -42,10 +46,8 @@ pub(super) fn texts(_row: &Row, arg: &Arg, place: Place, report: &mut Report) {
     let errors = &arg.errors;
     if let Some(own) = &arg.error {
         text(own, !arg.late && !arg.multiple, at, report);
-        let any_word = matches!(
-            arg.shape,
-            Shape::Scalar(Type::Key | Type::String | Type::Pattern | Type::StreamId | Type::Flag)
-        );
+        let any_word =
+            matches!(arg.shape, Shape::Scalar(Type::Key | Type::String | Type::Pattern | Type::StreamId | Type::Flag));
         let open = matches!(&arg.shape, Shape::OneOf(variants) if variants.last().is_some_and(|last| !last.starts_with_token()));
         if any_word || open || matches!(arg.shape, Shape::Block(_) | Shape::RestSplit(_)) {
             report.error(at, format!("no value of `{name}` can be wrong, so `error` is never said"));

@@ -80,7 +80,7 @@ pub fn field_type(parent: &str, arg: &Arg) -> TokenStream {
 
 /// True when `new` takes the argument.
 pub fn is_required(arg: &Arg) -> bool {
-    !arg.optional && !arg.is_flag()
+    !arg.optional
 }
 
 /// The struct of a row, with what is inside it.
@@ -222,9 +222,10 @@ fn new_function(name: &str, args: &[Arg]) -> TokenStream {
             quote!(#field: None)
         }
     });
-    let doc = if args.iter().all(is_required) { " From its parts." } else { " From what is required; options are off." };
-    let allow = (args.iter().filter(|arg| is_required(arg)).count() > 7)
-        .then(|| quote!(#[allow(clippy::too_many_arguments)]));
+    let doc =
+        if args.iter().all(is_required) { " From its parts." } else { " From what is required; options are off." };
+    let allow =
+        (args.iter().filter(|arg| is_required(arg)).count() > 7).then(|| quote!(#[allow(clippy::too_many_arguments)]));
     quote! {
         #[doc = #doc]
         #allow

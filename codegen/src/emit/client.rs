@@ -133,11 +133,9 @@ fn parameter(parent: &str, arg: &Arg) -> Parameter {
     let field = names::field(arg);
     let anonymous = quote!('_);
     match (is_bytes(arg), arg.multiple) {
-        (true, false) => Parameter {
-            declared: quote!(#field: impl AsRef<[u8]>),
-            prepare: quote!(),
-            pass: quote!(#field.as_ref()),
-        },
+        (true, false) => {
+            Parameter { declared: quote!(#field: impl AsRef<[u8]>), prepare: quote!(), pass: quote!(#field.as_ref()) }
+        }
         (true, true) => Parameter {
             declared: quote!(#field: &[impl AsRef<[u8]>]),
             prepare: quote!(let #field: Vec<&[u8]> = #field.iter().map(AsRef::as_ref).collect();),

@@ -127,11 +127,8 @@ fn write_returned(reply: &ReplyType, call: &TokenStream) -> TokenStream {
 }
 
 fn keys_function(table: &Table) -> TokenStream {
-    let parsed: Vec<&Row> = table
-        .rows
-        .iter()
-        .filter(|row| info::summary(row, &keys::groups(row)) == Summary::Parser)
-        .collect();
+    let parsed: Vec<&Row> =
+        table.rows.iter().filter(|row| info::summary(row, &keys::groups(row)) == Summary::Parser).collect();
     let arms = parsed.iter().map(|row| {
         let (id, function) = (names::row_type(row), names::ident(&format!("{}_keys", names::snake(&row.name))));
         quote!(CommandId::#id => #function(argv, visit),)

@@ -25,10 +25,8 @@ pub fn enumeration(table: &Table) -> TokenStream {
     for (place, row) in table.rows.iter().enumerate() {
         places[usize::from(row.number)] = Some(place);
     }
-    let places: Vec<_> = places
-        .into_iter()
-        .map(|place| Literal::u16_unsuffixed(place.map_or(u16::MAX, |place| place as u16)))
-        .collect();
+    let places: Vec<_> =
+        places.into_iter().map(|place| Literal::u16_unsuffixed(place.map_or(u16::MAX, |place| place as u16))).collect();
     let place_count = Literal::usize_unsuffixed(places.len());
     quote! {
         /// Every command. The number of a variant is frozen in docs/command-numbers.txt: it stands in frames and logs.
@@ -88,10 +86,8 @@ pub fn resolve(table: &Table) -> TokenStream {
             }
             None => quote!(None),
         };
-        first_words.push((
-            container,
-            quote!(Some(FirstWord::Container { name: #lower, bare: #bare, subcommand: #function })),
-        ));
+        first_words
+            .push((container, quote!(Some(FirstWord::Container { name: #lower, bare: #bare, subcommand: #function }))));
         let subcommands: Vec<_> = table
             .rows
             .iter()
@@ -141,11 +137,8 @@ fn word_match(words: &[(&str, TokenStream)]) -> TokenStream {
         if length <= 16 {
             let fold = if length <= 8 { quote!(fold8) } else { quote!(fold16) };
             let arms = words.iter().map(|(word, value)| {
-                let folded = if length <= 8 {
-                    hexadecimal(u128::from(fold8(word)), 16)
-                } else {
-                    hexadecimal(fold16(word), 32)
-                };
+                let folded =
+                    if length <= 8 { hexadecimal(u128::from(fold8(word)), 16) } else { hexadecimal(fold16(word), 32) };
                 quote!(#folded => #value,)
             });
             quote! {

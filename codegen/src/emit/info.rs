@@ -59,7 +59,7 @@ pub fn command_info(row: &Row) -> TokenStream {
     let wal = names::ident(row.wal.variant());
     let reply = &row.reply.text;
     let mut key_places = groups.iter().enumerate().flat_map(|(index, group)| vec![index; group.keys]);
-    let args: Vec<_> = row.args.iter().flat_map(|arg| arg_infos(arg, &mut key_places, false)).collect();
+    let args: Vec<_> = row.args.iter().flat_map(|arg| arg_infos(arg, &mut key_places)).collect();
     let line = Literal::u32_unsuffixed(row.line());
     let is_container = row.is_container;
     let syntax = crate::syntax::row(row);
@@ -95,7 +95,9 @@ fn container_info(table: &Table, name: &str, bare: Option<&Row>) -> TokenStream 
     let rows: Vec<&Row> = table
         .rows
         .iter()
-        .filter(|row| row.words().0 == name && (row.words().1.is_some() || bare.is_some_and(|bare| bare.name == row.name)))
+        .filter(|row| {
+            row.words().0 == name && (row.words().1.is_some() || bare.is_some_and(|bare| bare.name == row.name))
+        })
         .collect();
     let subcommands = rows.iter().filter(|row| row.words().1.is_some()).map(|row| names::row_type(row));
     let bare_id = match bare {
@@ -146,8 +148,27 @@ fn flags(row: &Row, groups: &[KeyGroup]) -> TokenStream {
 
 /// Redis's categories in the order in which it lists them.
 pub const CATEGORIES: &[&str] = &[
-    "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo", "stream",
-    "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
 ];
 
 /// The category of a group's commands.
@@ -333,7 +354,7 @@ fn kind_word(arg: &Arg) -> &'static str {
 }
 
 /// What COMMAND DOCS shows of an argument: one entry, or two where a count comes first.
-fn arg_infos(arg: &Arg, key_places: &mut dyn Iterator<Item = usize>, inside_choice: bool) -> Vec<TokenStream> {
+fn arg_infos(arg: &Arg, key_places: &mut dyn Iterator<Item = usize>) -> Vec<TokenStream> {
     let mut infos = Vec::new();
     let display = arg.doc.as_ref().unwrap_or(&arg.name.value);
     let (mut token, mut optional) = (option(arg.token.as_ref().map(|token| token.value.as_str())), arg.optional);
@@ -348,7 +369,6 @@ fn arg_infos(arg: &Arg, key_places: &mut dyn Iterator<Item = usize>, inside_choi
         token = quote!(None);
         optional = arg.count_min == 0 || arg.optional;
     }
-    optional |= arg.is_flag() && !inside_choice;
     let name = &arg.name.value;
     let kind = kind_word(arg);
     let (multiple, multiple_token) = (arg.multiple, arg.token_each);
@@ -372,7 +392,7 @@ fn arg_infos(arg: &Arg, key_places: &mut dyn Iterator<Item = usize>, inside_choi
             // Members of a choice are not optional by themselves; halves of a split are repeated.
             Arg { optional: child.optional && !in_choice, multiple: child.multiple || split, ..child.clone() }
         })
-        .flat_map(|child| arg_infos(&child, key_places, in_choice))
+        .flat_map(|child| arg_infos(&child, key_places))
         .collect();
     infos.push(quote! {
         ArgInfo {
@@ -427,11 +447,8 @@ fn custom(table: &Table) -> TokenStream {
         let (variant, function) = (names::ident(&names::camel(word)), names::ident(word));
         quote!(CustomMerge::#variant => crate::shard::merge::#function(argv, parts, reply),)
     });
-    let route_arguments = if routes.is_empty() {
-        quote!(_argv: Argv<'_>, _shards: usize)
-    } else {
-        quote!(argv: Argv<'_>, shards: usize)
-    };
+    let route_arguments =
+        if routes.is_empty() { quote!(_argv: Argv<'_>, _shards: usize) } else { quote!(argv: Argv<'_>, shards: usize) };
     let merge_arguments = if merges.is_empty() {
         quote!(_argv: Argv<'_>, _parts: &[&[u8]], _reply: &mut ReplyBuf)
     } else {

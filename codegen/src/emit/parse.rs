@@ -199,7 +199,8 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
     };
     // Where the row words its own error for what is no option, an option without its value is none.
     let words = Literal::usize_unsuffixed(arg.value_words());
-    let enough = (context.row.option_error.is_some() && arg.value_words() > 1).then(|| quote!(reader.remaining() >= #words &&));
+    let enough =
+        (context.row.option_error.is_some() && arg.value_words() > 1).then(|| quote!(reader.remaining() >= #words &&));
     let repeatable = arg.repeatable == Some(true) || arg.last_wins;
     let name = if field == "value" { names::ident("found") } else { names::ident("value") };
     if let Some(token) = &arg.token {
@@ -236,10 +237,7 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
         };
         return quote!(if #enough reader.take_token(#token) { #store });
     }
-    if matches!(arg.shape, Shape::OneOf(_))
-        && !arg.multiple
-        && !(context.visit && !keys::all_keys(arg).is_empty())
-    {
+    if matches!(arg.shape, Shape::OneOf(_)) && !arg.multiple && !(context.visit && !keys::all_keys(arg).is_empty()) {
         let ty = names::ident(&names::arg_type(&context.parent, arg));
         let store = if has_agrees(arg) {
             conflict(quote!(argv::set_choice(&mut #field, #name, #ty::agrees)))
@@ -335,11 +333,16 @@ fn one(arg: &Arg, place: &Context<'_>) -> TokenStream {
         }
     };
     let mut read = if arg.late {
+        let reading = match &arg.shape {
+            Shape::Scalar(Type::Unsigned) => quote!(<u64 as Parse>::parse),
+            Shape::Scalar(Type::Double) => quote!(ArgReader::next_f64),
+            Shape::Scalar(Type::Cursor) => quote!(Cursor::parse),
+            Shape::Scalar(Type::ScoreBound) => quote!(ScoreBound::parse),
+            Shape::Scalar(Type::LexBound) => quote!(LexBound::parse),
+            _ => quote!(ArgReader::next_i64),
+        };
         let error = late_error(arg, place.row);
-        quote!({
-            let read = #read;
-            reader.or_late(read, || #error)
-        })
+        quote!(reader.late(#reading, || #error))
     } else {
         or_text(read, arg, place.row)
     };
@@ -540,11 +543,7 @@ pub fn choice(arg: &Arg, variants: &[Arg], context: &Context<'_>) -> Choice {
             quote!((Self::#variant_ident #rest, Self::#variant_ident #rest))
         });
         let pairs: Vec<_> = pairs.collect();
-        let body = if pairs.is_empty() {
-            quote!(false)
-        } else {
-            quote!(matches!((earlier, later), #(#pairs)|*))
-        };
+        let body = if pairs.is_empty() { quote!(false) } else { quote!(matches!((earlier, later), #(#pairs)|*)) };
         let (earlier, later) =
             if pairs.is_empty() { (quote!(_earlier), quote!(_later)) } else { (quote!(earlier), quote!(later)) };
         quote! {

@@ -76,7 +76,11 @@ pub fn args_type(row: &Row, lifetime: &TokenStream) -> Option<TokenStream> {
 
 /// The trait that a row's method stands in.
 pub fn trait_of(row: &Row) -> String {
-    if row.route.value == Route::Connection { "SessionCommands".to_owned() } else { names::group_trait(&row.group).to_string() }
+    if row.route.value == Route::Connection {
+        "SessionCommands".to_owned()
+    } else {
+        names::group_trait(&row.group).to_string()
+    }
 }
 
 /// Every trait, and the bounds that put them together.
@@ -85,11 +89,8 @@ pub fn traits(table: &Table) -> TokenStream {
     let mut items = Vec::new();
     let (mut core, mut extension) = (Vec::new(), Vec::new());
     for (group, owner) in &groups {
-        let rows: Vec<_> = table
-            .rows
-            .iter()
-            .filter(|row| row.group.value == *group && row.route.value != Route::Connection)
-            .collect();
+        let rows: Vec<_> =
+            table.rows.iter().filter(|row| row.group.value == *group && row.route.value != Route::Connection).collect();
         if rows.is_empty() {
             continue;
         }
@@ -119,7 +120,7 @@ pub fn traits(table: &Table) -> TokenStream {
                 fn extension(&mut self) -> Option<&mut dyn ExtensionCommands>;
             }
         };
-        (reach, quote!(HasExtension +))
+        (reach, quote!(HasExtension+))
     };
     let bounds = if core.is_empty() { quote!(#bound Sized) } else { quote!(#bound #(#core)+*) };
     quote! {
@@ -150,12 +151,12 @@ pub fn method(table: &Table, row: &Row) -> TokenStream {
     let name = names::row_method(row);
     let doc = format!(" {}", row.summary.value);
     let place = format!(" `{}` → {}. `{}:{}`.", crate::syntax::row(row), row.reply.text, table.file, row.line());
-    let borrowing = matches!(
-        output(row),
-        Output::Returned(ReplyType { kind: ReplyKind::Bulk, .. })
-    );
-    let (generics, receiver, lifetime) =
-        if borrowing { (quote!(<'r>), quote!(&'r mut self), quote!('r)) } else { (quote!(), quote!(&mut self), quote!('_)) };
+    let borrowing = matches!(output(row), Output::Returned(ReplyType { kind: ReplyKind::Bulk, .. }));
+    let (generics, receiver, lifetime) = if borrowing {
+        (quote!(<'r>), quote!(&'r mut self), quote!('r))
+    } else {
+        (quote!(), quote!(&mut self), quote!('_))
+    };
     let arguments = args_type(row, &lifetime).map(|ty| quote!(args: #ty,));
     let (reply, returned) = match output(row) {
         Output::Returned(reply) => (quote!(), returned_type(&reply)),
