@@ -219,6 +219,8 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
                 let _ = #value;
                 #field.note(start, reader.position());
             }
+        } else if arg.multiple && repeatable {
+            quote!(#field = #value;)
         } else if arg.multiple {
             quote! {
                 if !#field.is_empty() {
