@@ -427,6 +427,11 @@ impl<T> Items<'_, T> {
         self.left -= 1;
         item.write_as(self.reply);
     }
+
+    /// Gives the aggregate up unfinished: the command fails, and its error takes the place of the whole reply.
+    pub fn abandon(mut self) {
+        self.left = 0;
+    }
 }
 
 impl<T> Drop for Items<'_, T> {
