@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 
 use crate::error::CommandError;
 use crate::resp::number::write_f64;
+use crate::types::Element;
 
 /// The protocol a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,6 +40,15 @@ impl<'r> From<&'r [u8]> for Bulk<'r> {
 impl From<Vec<u8>> for Bulk<'_> {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Owned(bytes)
+    }
+}
+
+impl<'r> From<Element<'r>> for Bulk<'r> {
+    fn from(element: Element<'r>) -> Self {
+        match element {
+            Element::Bytes(bytes) => Self::Borrowed(bytes),
+            Element::Int(int) => Self::Integer(int),
+        }
     }
 }
 
@@ -416,6 +426,11 @@ impl<T> Items<'_, T> {
         debug_assert!(self.left > 0, "more elements than announced");
         self.left -= 1;
         item.write_as(self.reply);
+    }
+
+    /// Gives the aggregate up unfinished: the command fails, and its error takes the place of the whole reply.
+    pub fn abandon(mut self) {
+        self.left = 0;
     }
 }
 

@@ -219,6 +219,8 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
                 let _ = #value;
                 #field.note(start, reader.position());
             }
+        } else if arg.multiple && repeatable {
+            quote!(#field = #value;)
         } else if arg.multiple {
             quote! {
                 if !#field.is_empty() {
@@ -307,7 +309,7 @@ fn value(arg: &Arg, place: &Context<'_>) -> TokenStream {
 fn one(arg: &Arg, place: &Context<'_>) -> TokenStream {
     let read = match &arg.shape {
         Shape::Scalar(scalar) => match scalar {
-            Type::Key | Type::String | Type::Pattern => return quote!(reader.next_bytes()?),
+            Type::Key | Type::String | Type::Pattern | Type::Decimal => return quote!(reader.next_bytes()?),
             Type::Integer | Type::Seconds | Type::Milliseconds | Type::UnixSeconds | Type::UnixMilliseconds => {
                 quote!(reader.next_i64())
             }
