@@ -100,14 +100,6 @@ fn a_string_grows_out_of_its_entry_and_no_further_than_allowed() {
 }
 
 #[test]
-fn a_reply_does_not_grow_without_bound() {
-    let mut shard = TestShard::new();
-    shard.check(&[("SETRANGE k 268435455 x", ":268435456")]);
-    let five_times = format!("MGET{}", " k".repeat(5));
-    assert_eq!(shard.run(&five_times), "-ERR reply exceeds the limit of 1073741824 bytes");
-}
-
-#[test]
 fn common_subsequences() {
     let mut shard = TestShard::new();
     shard.check(&[
