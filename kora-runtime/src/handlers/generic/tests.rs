@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::randomkey;
 use crate::argv::Argv;
+use crate::config::{Config, MaxmemoryPolicy};
 use crate::reply::{Protocol, ReplyBuf};
 use crate::testing::{START_MS, TestShard};
 
@@ -93,10 +94,9 @@ fn reading_moves_the_access_clock_and_asking_does_not() {
         ("OBJECT IDLETIME k", ":5"),
         ("TOUCH k none", ":1"),
         ("OBJECT IDLETIME k", ":0"),
-        ("CONFIG SET maxmemory-policy allkeys-lfu", "+OK"),
-        ("SET l v", "+OK"),
-        ("OBJECT FREQ l", ":5"),
     ]);
+    let mut shard = TestShard::with(Config { maxmemory_policy: MaxmemoryPolicy::AllKeysLfu, ..Config::default() });
+    shard.check(&[("SET k v", "+OK"), ("OBJECT FREQ k", ":5"), ("SET k w", "+OK"), ("OBJECT FREQ k", ":6")]);
 }
 
 #[test]

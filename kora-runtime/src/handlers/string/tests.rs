@@ -106,10 +106,7 @@ fn common_subsequences() {
         ("MSET a ohmytext b mynewtext", "+OK"),
         ("LCS a b", "$6 mytext"),
         ("LCS a b LEN", ":6"),
-        (
-            "LCS a b IDX WITHMATCHLEN MINMATCHLEN 3",
-            "*4 $7 matches *1 *3 *2 :4 :7 *2 :5 :8 :4 $3 len :6",
-        ),
+        ("LCS a b IDX WITHMATCHLEN MINMATCHLEN 3", "*4 $7 matches *1 *3 *2 :4 :7 *2 :5 :8 :4 $3 len :6"),
         ("LCS a none", "$0 "),
     ]);
 }
