@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 
 use crate::error::CommandError;
 use crate::resp::number::write_f64;
+use crate::types::Element;
 
 /// The protocol a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,6 +40,15 @@ impl<'r> From<&'r [u8]> for Bulk<'r> {
 impl From<Vec<u8>> for Bulk<'_> {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Owned(bytes)
+    }
+}
+
+impl<'r> From<Element<'r>> for Bulk<'r> {
+    fn from(element: Element<'r>) -> Self {
+        match element {
+            Element::Bytes(bytes) => Self::Borrowed(bytes),
+            Element::Int(int) => Self::Integer(int),
+        }
     }
 }
 

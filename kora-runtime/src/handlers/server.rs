@@ -63,7 +63,7 @@ impl ServerCommands for ShardCx<'_> {
     fn flushdb(&mut self, _: args::Flushdb) -> Result<(), CommandError> {
         Err(CommandError::Text("ERR not there yet"))
     }
-    fn info<'r>(&'r mut self, _: args::Info<'r>) -> Result<Bulk<'r>, CommandError> {
+    fn info<'r>(&'r mut self, _: args::Info<'_>) -> Result<Bulk<'r>, CommandError> {
         Err(CommandError::Text("ERR not there yet"))
     }
     fn memory_doctor<'r>(&'r mut self) -> Result<Bulk<'r>, CommandError> {
