@@ -81,9 +81,6 @@ pub(super) fn keys(
 /// A step looks at whole segments of the table until it has seen COUNT keys, wanted or not, so a reply may hold a few more.
 pub(super) fn scan(cx: &mut ShardCx<'_>, args: args::Scan<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
     let count = args.count.unwrap_or(SCAN_COUNT);
-    if count < 1 {
-        return Err(CommandError::Syntax);
-    }
     let filter = Filter::new(cx, args.pattern, args.type_name);
     let keyspace = &cx.core.keyspace;
     let database = keyspace.database(usize::from(cx.db()));
@@ -111,7 +108,7 @@ pub(super) fn scan(cx: &mut ShardCx<'_>, args: args::Scan<'_>, reply: &mut Reply
     Ok(())
 }
 
-/// `RANDOMKEY` on this shard. One of several shards says behind what its key stands for, for [`randomkey`] to choose:
+/// `RANDOMKEY` on this shard: its key, and what [`randomkey`] needs to choose among those of all shards.
 ///
 /// ```text
 /// number of keys u64 LE │ random u64 LE │ key
@@ -128,15 +125,12 @@ pub(super) fn random_key(cx: &mut ShardCx<'_>) -> Option<Vec<u8>> {
         // Finding it removes it, so that this ends.
         cx.find(&key);
     };
-    if cx.core.shards == 1 {
-        return Some(key);
-    }
     let keys = cx.core.keyspace.database(usize::from(cx.db())).len() as u64;
     let random = cx.random();
     Some([&keys.to_le_bytes(), &random.to_le_bytes(), key.as_slice()].concat())
 }
 
-/// RANDOMKEY of several shards: one of their keys, by chances that are as their numbers of keys.
+/// RANDOMKEY of all shards: one of their keys, by chances that are as their numbers of keys.
 pub fn randomkey(_: Argv<'_>, parts: &[&[u8]], reply: &mut ReplyBuf) {
     let candidates = || parts.iter().filter_map(|part| candidate(bulk_of(part)?));
     let keys: u64 = candidates().map(|(keys, ..)| keys).sum();
