@@ -80,12 +80,7 @@ impl Report {
 
     /// Notes a mistake and its remedy.
     pub fn error_with_help(&mut self, at: At, message: impl Into<String>, help: impl Into<String>) {
-        self.found.push(Diagnostic {
-            file: self.file.clone(),
-            at,
-            message: message.into(),
-            help: Some(help.into()),
-        });
+        self.found.push(Diagnostic { file: self.file.clone(), at, message: message.into(), help: Some(help.into()) });
     }
 
     /// True when nothing is wrong so far.

@@ -16,6 +16,24 @@ pub struct KeyGroup {
     pub begin: Begin,
     /// How the keys lie from there.
     pub find: Find,
+    /// How many arguments of the row they are.
+    pub keys: usize,
+}
+
+impl KeyGroup {
+    /// Takes `next` in when it is the single key behind this one and is used in the same way.
+    fn absorb(&mut self, next: &KeyGroup) -> bool {
+        let (Begin::Index(start), Begin::Index(at)) = (&self.begin, &next.begin) else { return false };
+        let single = Find::Range { last: 0, step: 1, limit: 0 };
+        let Find::Range { last, step: 1, limit: 0 } = &mut self.find else { return false };
+        let follows = *last >= 0 && *at == start + *last as usize + 1;
+        if !follows || next.find != single || self.access != next.access || self.flags != next.flags {
+            return false;
+        }
+        *last += 1;
+        self.keys += 1;
+        true
+    }
 }
 
 /// Where the search for keys begins.
@@ -93,7 +111,13 @@ pub fn groups(row: &Row) -> Vec<KeyGroup> {
         position = position.zip(arg.fixed_words()).map(|(position, words)| position + words);
         least += arg.min_words();
     }
-    found
+    let mut groups: Vec<KeyGroup> = Vec::new();
+    for group in found {
+        if !groups.last_mut().is_some_and(|last| last.absorb(&group)) {
+            groups.push(group);
+        }
+    }
+    groups
 }
 
 fn collect(row: &Row, arg: &Arg, position: Option<usize>, least: usize, after: &[Arg], found: &mut Vec<KeyGroup>) {
@@ -178,7 +202,7 @@ fn key_group(row: &Row, arg: &Arg, begin: Begin, find: Find) -> KeyGroup {
         };
         words.iter().map(|word| (*word).to_owned()).collect()
     });
-    KeyGroup { access, flags, begin, find }
+    KeyGroup { access, flags, begin, find, keys: 1 }
 }
 
 /// The one value that routing uses.
@@ -189,14 +213,16 @@ pub fn summary(groups: &[KeyGroup]) -> Summary {
         let start = *start;
         summary = match (summary, find) {
             (Summary::None, &Find::Range { last: 0, limit: 0, .. }) => Summary::One(start),
-            (Summary::None, &Find::Range { last, step, limit: 0 }) => Summary::Range { first: start, last, step },
+            (Summary::None, &Find::Range { last, step, limit: 0 }) => {
+                Summary::Range { first: start, last: absolute(start, last), step }
+            }
             (Summary::One(first), &Find::Range { last, step: 1, limit: 0 }) if start == first + 1 => {
-                Summary::Range { first, last: if last == 0 { start as i32 } else { last }, step: 1 }
+                Summary::Range { first, last: absolute(start, last), step: 1 }
             }
             (Summary::Range { first, last: end, step: 1 }, &Find::Range { last, step: 1, limit: 0 })
                 if end >= 0 && start as i32 == end + 1 =>
             {
-                Summary::Range { first, last: if last == 0 { start as i32 } else { last }, step: 1 }
+                Summary::Range { first, last: absolute(start, last), step: 1 }
             }
             (Summary::None, Find::Counted { step: 1 }) => Summary::Counted { at: start, before: Vec::new() },
             (Summary::One(first), Find::Counted { step: 1 }) => Summary::Counted { at: start, before: vec![first] },
@@ -204,6 +230,11 @@ pub fn summary(groups: &[KeyGroup]) -> Summary {
         };
     }
     summary
+}
+
+/// The position of the last key, where that counts from the front.
+fn absolute(start: usize, last: i32) -> i32 {
+    if last < 0 { last } else { start as i32 + last }
 }
 
 /// True when the keys cannot be told from fixed positions: Redis's `movablekeys`.

@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod diagnostic;
+pub mod docs;
 pub mod emit;
 pub mod keys;
 pub mod model;
@@ -59,11 +60,7 @@ pub struct Generated {
 }
 
 /// Reads and checks a table; `numbers_text` is the frozen list, or `None` where numbers do not matter.
-pub fn read_table(
-    toml_text: &str,
-    file_name: &str,
-    numbers: Option<(&str, &str)>,
-) -> Result<Table, Vec<Diagnostic>> {
+pub fn read_table(toml_text: &str, file_name: &str, numbers: Option<(&str, &str)>) -> Result<Table, Vec<Diagnostic>> {
     let mut report = Report::new(file_name);
     let mut table = spec::read(toml_text, &mut report, file_name);
     check::run(&table, &mut report);

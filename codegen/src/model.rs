@@ -258,7 +258,8 @@ pub enum ReplyKind {
 
 impl ReplyKind {
     /// The words of scalars.
-    pub const SCALARS: &'static [&'static str] = &["ok", "integer", "simple", "bulk", "double", "bool", "verbatim", "any"];
+    pub const SCALARS: &'static [&'static str] =
+        &["ok", "integer", "simple", "bulk", "double", "bool", "verbatim", "any"];
     /// The words that take element types.
     pub const AGGREGATES: &'static [&'static str] = &["array", "set", "map"];
 
@@ -311,11 +312,13 @@ pub struct Errors {
     pub conflict: Option<String>,
     /// A required option that is not there.
     pub missing: Option<String>,
+    /// A value below the smallest.
+    pub min: Option<String>,
 }
 
 impl Errors {
     /// The keys of the `errors` table.
-    pub const WORDS: &'static [&'static str] = &["zero", "many", "integer", "odd", "conflict", "missing"];
+    pub const WORDS: &'static [&'static str] = &["zero", "many", "integer", "odd", "conflict", "missing", "min"];
 }
 
 /// What an argument consists of.
@@ -354,8 +357,14 @@ pub struct Arg {
     pub count_name: String,
     /// As many values as this earlier argument has.
     pub as_many_as: Option<Spanned<String>>,
-    /// The last one wins.
-    pub repeatable: bool,
+    /// It may be given again, or, when false, not even a flag may.
+    pub repeatable: Option<bool>,
+    /// A later member of a choice replaces an earlier one.
+    pub last_wins: bool,
+    /// Its text is judged after all words have found their places.
+    pub late: bool,
+    /// The smallest value.
+    pub min: Option<i64>,
     /// Required, but takes part in the options around it.
     pub any_order: bool,
     /// An empty word is no key.
@@ -521,6 +530,8 @@ pub struct Row {
     pub reply: Spanned<Reply>,
     /// What too many words are called.
     pub surplus: Surplus,
+    /// Another text for a word that is no option.
+    pub option_error: Option<Spanned<String>>,
     /// Its arguments.
     pub args: Vec<Arg>,
     /// The frozen number; 0 until the list of numbers has been read.
@@ -567,6 +578,14 @@ impl Row {
     pub fn arity(&self) -> i32 {
         let words = (self.name_words() + self.min_words()) as i32;
         if self.fixed_words().is_some() && !self.is_container { words } else { -words }
+    }
+
+    /// True when the text of some value is judged late.
+    pub fn has_late(&self) -> bool {
+        fn any_late(args: &[Arg]) -> bool {
+            args.iter().any(|arg| arg.late || any_late(arg.children()))
+        }
+        any_late(&self.args)
     }
 
     /// True when `flag` is set.

@@ -63,7 +63,7 @@ pub fn variant(arg: &Arg) -> Ident {
 /// True when `name` is lower-case words joined by `-`, each beginning with a letter or digit.
 pub fn is_kebab(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.split('-').all(|word| {
-            !word.is_empty() && word.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit())
-        })
+        && name
+            .split('-')
+            .all(|word| !word.is_empty() && word.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit()))
 }

@@ -93,7 +93,9 @@ impl Numbers {
 
     /// The list with the next free numbers for rows that have none.
     pub fn extended(&self, table: &Table) -> String {
-        let mut text = String::from("# Frozen: numbers stand in frames and logs. Lines are only ever appended, by `cargo gen docs`.\n");
+        let mut text = String::from(
+            "# Frozen: numbers stand in frames and logs. Lines are only ever appended, by `cargo gen docs`.\n",
+        );
         let mut next = self.entries.last().map_or(1, |last| last.number + 1);
         for entry in &self.entries {
             let retired = if entry.retired { " retired" } else { "" };

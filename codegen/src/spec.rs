@@ -13,15 +13,53 @@ use crate::suggest;
 
 /// The keys of a row, in the order they must stand in.
 pub const ROW_KEYS: &[&str] = &[
-    "name", "group", "since", "summary", "complexity", "access", "flags", "acl", "tips", "route", "wal", "reply",
-    "surplus", "args",
+    "name",
+    "group",
+    "since",
+    "summary",
+    "complexity",
+    "access",
+    "flags",
+    "acl",
+    "tips",
+    "route",
+    "wal",
+    "reply",
+    "surplus",
+    "option-error",
+    "args",
 ];
 
 const ARG_KEYS: &[&str] = &[
-    "name", "type", "one-of", "block", "rest-split", "token", "optional", "multiple", "token-each", "counted",
-    "count-min", "count-name", "as-many-as", "repeatable", "any-order", "empty-is-none", "access", "key-flags",
-    "error", "errors", "doc",
+    "name",
+    "type",
+    "one-of",
+    "block",
+    "rest-split",
+    "token",
+    "optional",
+    "multiple",
+    "token-each",
+    "counted",
+    "count-min",
+    "count-name",
+    "as-many-as",
+    "repeatable",
+    "last-wins",
+    "late",
+    "min",
+    "any-order",
+    "empty-is-none",
+    "access",
+    "key-flags",
+    "error",
+    "errors",
+    "doc",
 ];
+
+/// Words of COMMAND INFO that follow from other facts.
+const DERIVED_FLAGS: &[&str] = &["readonly", "write", "movablekeys"];
+const DERIVED_HELP: &str = "it follows from `access` and the keys, and is never written";
 
 /// Reads a table; what cannot be read is reported and left out.
 pub fn read(text: &str, report: &mut Report, file: &str) -> Table {
@@ -93,8 +131,9 @@ impl Reader<'_, '_> {
         let wal = fields.required_word("wal", Wal::WORDS, Wal::from_word);
         let reply = fields.reply();
         let surplus = fields.word("surplus", Surplus::WORDS, Surplus::from_word);
+        let option_error = fields.string("option-error");
         let args = fields.array("args");
-        let args = self.args(&args);
+        let args = self.args(&args, false);
         Some(Row {
             name: name?,
             group: group?,
@@ -109,14 +148,20 @@ impl Reader<'_, '_> {
             wal: wal?,
             reply: reply?,
             surplus: surplus.map_or(Surplus::Syntax, |surplus| surplus.value),
+            option_error,
             args,
             number: 0,
             is_container: false,
         })
     }
 
-    fn args(&mut self, values: &[(At, &DeValue<'_>)]) -> Vec<Arg> {
-        values.iter().filter_map(|(at, value)| self.arg(value, *at)).collect()
+    fn args(&mut self, values: &[(At, &DeValue<'_>)], in_choice: bool) -> Vec<Arg> {
+        let mut args: Vec<Arg> = values.iter().filter_map(|(at, value)| self.arg(value, *at)).collect();
+        if !in_choice {
+            // A word alone can only be there or not.
+            args.iter_mut().filter(|arg| arg.is_flag()).for_each(|flag| flag.optional = true);
+        }
+        args
     }
 
     fn arg(&mut self, value: &DeValue<'_>, at: At) -> Option<Arg> {
@@ -138,7 +183,10 @@ impl Reader<'_, '_> {
         let count_min = fields.count("count-min").unwrap_or(1);
         let count_name = fields.string("count-name").map_or_else(|| "numkeys".to_owned(), |name| name.value);
         let as_many_as = fields.string("as-many-as");
-        let repeatable = fields.flag("repeatable");
+        let repeatable = has("repeatable").then(|| fields.flag("repeatable"));
+        let last_wins = fields.flag("last-wins");
+        let late = fields.flag("late");
+        let min = fields.integer("min");
         let any_order = fields.flag("any-order");
         let empty_is_none = fields.flag("empty-is-none");
         let access = fields.word("access", Access::WORDS, Access::from_word);
@@ -151,11 +199,11 @@ impl Reader<'_, '_> {
             self.report.error(at, "an argument has one of `type`, `one-of`, `block` and `rest-split`, not several");
         }
         let shape = if has("one-of") {
-            Shape::OneOf(self.args(&one_of))
+            Shape::OneOf(self.args(&one_of, true))
         } else if has("block") {
-            Shape::Block(self.args(&block))
+            Shape::Block(self.args(&block, false))
         } else if has("rest-split") {
-            Shape::RestSplit(self.args(&rest_split))
+            Shape::RestSplit(self.args(&rest_split, false))
         } else if let Some(scalar) = scalar {
             Shape::Scalar(scalar.value)
         } else if token_only {
@@ -178,6 +226,9 @@ impl Reader<'_, '_> {
             count_name,
             as_many_as,
             repeatable,
+            last_wins,
+            late,
+            min,
             any_order,
             empty_is_none,
             access,
@@ -276,11 +327,20 @@ impl<'f, 'r, 't, 'd> Fields<'f, 'r, 't, 'd> {
         }
     }
 
-    fn count(&mut self, key: &str) -> Option<u32> {
+    fn integer(&mut self, key: &str) -> Option<i64> {
         let (value, at) = self.get(key)?;
-        let count = value.as_integer().and_then(|digits| digits.as_str().parse().ok());
+        let number = value.as_integer().and_then(|digits| i64::from_str_radix(digits.as_str(), digits.radix()).ok());
+        if number.is_none() {
+            self.mismatch(key, "an integer", value, at);
+        }
+        number
+    }
+
+    fn count(&mut self, key: &str) -> Option<u32> {
+        let number = self.integer(key)?;
+        let count = u32::try_from(number).ok();
         if count.is_none() {
-            self.mismatch(key, "a small number", value, at);
+            self.reader.report.error(self.at, format!("`{key}` must not be negative"));
         }
         count
     }
@@ -306,8 +366,10 @@ impl<'f, 'r, 't, 'd> Fields<'f, 'r, 't, 'd> {
     ) -> Option<Spanned<T>> {
         let value = read(word);
         if value.is_none() {
-            let help = suggest::help(word, known);
-            self.reader.report.error_with_help(at, format!("unknown {key} \"{word}\""), help);
+            let derived = key == "flags" && DERIVED_FLAGS.contains(&word);
+            let help = if derived { DERIVED_HELP.to_owned() } else { suggest::help(word, known) };
+            let what = if key == "flags" { "flag" } else { key };
+            self.reader.report.error_with_help(at, format!("unknown {what} \"{word}\""), help);
         }
         Some(Spanned::new(value?, at))
     }
@@ -375,6 +437,7 @@ impl<'f, 'r, 't, 'd> Fields<'f, 'r, 't, 'd> {
                 "odd" => &mut errors.odd,
                 "conflict" => &mut errors.conflict,
                 "missing" => &mut errors.missing,
+                "min" => &mut errors.min,
                 other => {
                     let help = suggest::help(other, Errors::WORDS);
                     self.reader.report.error_with_help(key.at, format!("unknown key \"{other}\" in `errors`"), help);

@@ -14,7 +14,7 @@ pub fn row(row: &Row) -> String {
 /// One argument in its place.
 pub fn arg(arg: &Arg) -> String {
     let value = value(arg);
-    let token = arg.token.as_ref().map(|token| if token.value.is_empty() { "\"\"".to_owned() } else { token.value.clone() });
+    let token = arg.token.as_ref().map(|token| token.value.clone());
     let once = match (&token, value.is_empty()) {
         (Some(token), true) => token.clone(),
         (Some(token), false) => format!("{token} {value}"),
@@ -27,7 +27,7 @@ pub fn arg(arg: &Arg) -> String {
         (true, Some(token)) => format!("{token} {counted}{value} [{value} …]"),
         (true, None) => format!("{counted}{value} [{value} …]"),
     };
-    if arg.optional || (arg.is_flag() && !arg.any_order) { format!("[{shown}]") } else { shown }
+    if arg.optional { format!("[{shown}]") } else { shown }
 }
 
 /// One value, without token and brackets.
@@ -40,14 +40,7 @@ fn value(arg: &Arg) -> String {
             halves.iter().map(|half| format!("{0} [{0} …]", half.name.value)).collect::<Vec<_>>().join(" ")
         }
         Shape::OneOf(variants) => {
-            let choices: Vec<_> = variants
-                .iter()
-                .map(|variant| {
-                    let shown = self::arg(variant);
-                    if variant.is_flag() { shown.trim_matches(['[', ']']).to_owned() } else { shown }
-                })
-                .collect();
-            let joined = choices.join(" | ");
+            let joined = variants.iter().map(self::arg).collect::<Vec<_>>().join(" | ");
             if arg.optional && !arg.multiple && arg.token.is_none() { joined } else { format!("<{joined}>") }
         }
     }

@@ -138,6 +138,11 @@ impl Driver {
         self.shard.borrow().wants_input(session)
     }
 
+    /// True when a session has nothing more to do.
+    pub fn is_over(&self, session: u32) -> bool {
+        self.shard.borrow_mut().is_over(session)
+    }
+
     /// Writes a session's waiting output again, after its outlet had no room.
     pub fn flush_session(&self, session: u32) -> bool {
         let outlet = self.outlets.borrow().get(session as usize).cloned().flatten();

@@ -67,13 +67,15 @@ impl<'a> Argv<'a> {
 pub struct ArgReader<'a> {
     argv: Argv<'a>,
     at: usize,
+    /// The first value that was wrong but is judged only once everything else is in place.
+    late: Option<fn() -> CommandError>,
 }
 
 impl<'a> ArgReader<'a> {
     /// A reader at the first argument.
     #[inline]
     pub fn new(argv: Argv<'a>) -> Self {
-        Self { argv, at: 0 }
+        Self { argv, at: 0, late: None }
     }
 
     /// How many arguments are left.
@@ -142,6 +144,33 @@ impl<'a> ArgReader<'a> {
     #[inline]
     pub fn between(&self, start: usize, end: usize) -> Argv<'a> {
         self.argv.range(start, end)
+    }
+
+    /// The argument that was taken last.
+    pub fn last_word(&self) -> &'a [u8] {
+        self.at.checked_sub(1).and_then(|at| self.argv.get(at)).unwrap_or_default()
+    }
+
+    /// Reads a value; when it is there but wrong, a stand-in is given and `error` kept until [`ArgReader::finish_late`].
+    pub fn late<T: Default>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, CommandError>,
+        error: fn() -> CommandError,
+    ) -> Result<T, CommandError> {
+        match read(self) {
+            Err(CommandError::Syntax) => Err(CommandError::Syntax),
+            Err(_) => {
+                self.late = self.late.or(Some(error));
+                Ok(T::default())
+            }
+            Ok(value) => Ok(value),
+        }
+    }
+
+    /// Fails when a value was wrong whose error was put off.
+    #[inline]
+    pub fn finish_late(&self) -> Result<(), CommandError> {
+        self.late.map_or(Ok(()), |error| Err(error()))
     }
 
     /// Takes `token`; anything else is a syntax error.
@@ -220,6 +249,12 @@ pub fn set_once<T>(slot: &mut Option<T>, value: T) -> Result<(), CommandError> {
     }
 }
 
+/// Raises a flag that may be given once.
+#[inline]
+pub fn set_flag_once(flag: &mut bool) -> Result<(), CommandError> {
+    if std::mem::replace(flag, true) { Err(CommandError::Syntax) } else { Ok(()) }
+}
+
 /// Fills a choice, which may be made again only where `agree(earlier, later)` says so.
 #[inline]
 pub fn set_choice<T>(slot: &mut Option<T>, value: T, agree: fn(&T, &T) -> bool) -> Result<(), CommandError> {
@@ -286,7 +321,7 @@ impl<'a> Parse<'a> for f64 {
 }
 
 /// A SCAN-like cursor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cursor(pub u64);
 
 impl<'a> Parse<'a> for Cursor {
@@ -301,7 +336,7 @@ impl<'a> Parse<'a> for Cursor {
 }
 
 /// One end of a range of scores.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ScoreBound {
     /// The score; may be infinite.
     pub score: f64,
@@ -330,9 +365,10 @@ impl<'a> Parse<'a> for ScoreBound {
 }
 
 /// One end of a range of members in byte order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LexBound<'a> {
     /// `-`: before every member.
+    #[default]
     Min,
     /// `+`: after every member.
     Max,
@@ -405,9 +441,7 @@ impl Scatter {
     pub fn finish<'a, T>(self, reader: &ArgReader<'a>, token: &'static str, skip: SkipOption) -> Many<'a, T> {
         match self.bounds {
             None => Many::none(),
-            Some((start, end)) => {
-                Many::Scattered { argv: reader.between(start, end), count: self.count, token, skip }
-            }
+            Some((start, end)) => Many::Scattered { argv: reader.between(start, end), count: self.count, token, skip },
         }
     }
 }
@@ -437,6 +471,12 @@ pub enum Many<'a, T> {
     },
     /// Values that were never words (the typed client).
     Given(&'a [T]),
+}
+
+impl<T> Default for Many<'_, T> {
+    fn default() -> Self {
+        Self::none()
+    }
 }
 
 impl<T> Many<'_, T> {

@@ -119,7 +119,8 @@ impl Decoder<'_> {
     }
 
     fn bulk(&mut self, len: usize) -> Result<&[u8], ReplyError> {
-        let end = self.at.checked_add(len).filter(|end| self.bytes.get(*end..).is_some_and(|rest| rest.starts_with(b"\r\n")));
+        let end =
+            self.at.checked_add(len).filter(|end| self.bytes.get(*end..).is_some_and(|rest| rest.starts_with(b"\r\n")));
         match end {
             Some(end) => {
                 let body = &self.bytes[self.at..end];

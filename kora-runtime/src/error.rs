@@ -5,6 +5,9 @@
 
 use std::borrow::Cow;
 
+/// How much of a word an error quotes, as Redis does for the names of unknown commands.
+const QUOTED_WORD_BYTES_MAX: usize = 128;
+
 /// Why a command was refused. The connection stays open; the keyspace is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -107,11 +110,22 @@ impl CommandError {
         Self::Message(text.into())
     }
 
+    /// An error that quotes a word as it was sent, or the beginning of a long one.
+    pub fn with_word(before: &str, word: &[u8], after: &str) -> Self {
+        let shown = &word[..word.len().min(QUOTED_WORD_BYTES_MAX)];
+        Self::message(format!("{before}{}{after}", String::from_utf8_lossy(shown)))
+    }
+
     /// The text a row gives for a value that is there but wrong; a missing word stays a syntax error.
     pub fn or_text(self, text: &'static str) -> Self {
+        self.or_else(|| Self::Text(text))
+    }
+
+    /// As [`CommandError::or_text`], for an error that has to be put together.
+    pub fn or_else(self, error: impl FnOnce() -> Self) -> Self {
         match self {
             Self::Syntax => Self::Syntax,
-            _ => Self::Text(text),
+            _ => error(),
         }
     }
 }

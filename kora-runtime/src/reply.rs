@@ -445,7 +445,7 @@ impl<T> Items<'_, T> {
         self.reply.len()
     }
 
-    /// Leaves it unfinished: the command fails, and what it wrote is dropped.
+    /// Gives the aggregate up unfinished: the command fails, and its error takes the place of the whole reply.
     pub fn abandon(mut self) {
         self.left = 0;
     }

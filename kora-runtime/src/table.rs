@@ -203,6 +203,8 @@ pub struct CommandInfo {
     pub summary: &'static str,
     /// Of time.
     pub complexity: &'static str,
+    /// How it is written: `GETEX key [EX seconds | …]`.
+    pub syntax: &'static str,
     /// Redis's arity: the name's words counted; negative for "at least".
     pub arity: i32,
     /// What it does to its keys.
@@ -227,6 +229,25 @@ pub struct CommandInfo {
     pub args: &'static [ArgInfo],
     /// The line of `commands.toml`.
     pub line: u32,
+}
+
+/// A command that has subcommands.
+#[derive(Debug, Clone, Copy)]
+pub struct ContainerInfo {
+    /// The name in lower case.
+    pub name: &'static str,
+    /// The name in upper case.
+    pub upper: &'static str,
+    /// The group of its subcommands.
+    pub group: &'static str,
+    /// The version its first subcommand came with.
+    pub since: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// The command it is without a subcommand, where it is one.
+    pub bare: Option<CommandId>,
+    /// Its subcommands, in table order.
+    pub subcommands: &'static [CommandId],
 }
 
 macro_rules! flags {
@@ -357,7 +378,9 @@ impl CommandInfo {
     /// First key, last key and step, as COMMAND INFO shows them: what can be said of all key groups together.
     pub fn legacy_range(&self) -> (i32, i32, i32) {
         let ranges = self.key_groups.iter().filter_map(|group| match (group.begin, group.find) {
-            (KeyBegin::Index(first), KeyFind::Range { last, step, limit: 0 }) => Some((first as i32, last, step as i32)),
+            (KeyBegin::Index(first), KeyFind::Range { last, step, limit: 0 }) => {
+                Some((first as i32, last, step as i32))
+            }
             _ => None,
         });
         let mut whole: Option<(i32, i32, i32)> = None;
@@ -449,4 +472,84 @@ fn upper8(bytes: u64) -> u64 {
     let above_z = low + (0x7f - b'z' as u64) * ONES;
     let lower = (at_least_a ^ above_z) & !bytes & (0x80 * ONES);
     bytes & !(lower >> 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::argv::ArgvBuf;
+
+    fn resolved(words: &[&str]) -> Resolved {
+        let mut argv = ArgvBuf::new();
+        words.iter().for_each(|word| argv.push(word.as_bytes()));
+        resolve(argv.as_argv())
+    }
+
+    #[test]
+    fn every_name_resolves_in_any_case() {
+        for info in &INFO {
+            let words: Vec<&str> = info.upper.split('|').collect();
+            let expected = Resolved::Command { id: info.id, words: info.name_words() };
+            assert_eq!(resolved(&words), expected, "{}", info.upper);
+            let lower: Vec<&str> = info.name.split('|').collect();
+            assert_eq!(resolved(&lower), expected, "{}", info.name);
+            let mixed: String = info
+                .name
+                .chars()
+                .enumerate()
+                .map(|(at, c)| if at % 2 == 0 { c.to_ascii_uppercase() } else { c })
+                .collect();
+            assert_eq!(resolved(&mixed.split('|').collect::<Vec<_>>()), expected, "{mixed}");
+        }
+    }
+
+    #[test]
+    fn near_names_do_not_resolve() {
+        for info in INFO.iter().filter(|info| info.container.is_none()) {
+            for near in [format!("{}\0", info.upper), format!("{}X", info.upper), format!("\0{}", info.upper)] {
+                if INFO.iter().all(|other| other.upper != near) {
+                    assert_eq!(resolved(&[&near]), Resolved::UnknownCommand, "{near:?}");
+                }
+            }
+            // The bit that folds case must not fold other bytes: `G`, `E` and `'`, `%` differ by letters' bits only.
+            let folded: Vec<u8> = info.upper.bytes().map(|byte| byte ^ 0x40).collect();
+            let folded = String::from_utf8(folded).expect("seven bits");
+            assert_eq!(resolved(&[&folded]), Resolved::UnknownCommand, "{folded:?}");
+        }
+        assert_eq!(resolved(&[]), Resolved::UnknownCommand);
+        assert_eq!(resolved(&[""]), Resolved::UnknownCommand);
+    }
+
+    #[test]
+    fn containers_want_a_subcommand_they_know() {
+        for container in &CONTAINERS {
+            let alone = match container.bare {
+                Some(id) => Resolved::Command { id, words: 1 },
+                None => Resolved::ContainerAlone { container: container.name },
+            };
+            assert_eq!(resolved(&[container.upper]), alone);
+            let unknown = Resolved::UnknownSubcommand { container: container.name };
+            assert_eq!(resolved(&[container.upper, "NO SUCH"]), unknown);
+            assert_eq!(resolved(&[container.upper, ""]), unknown);
+        }
+    }
+
+    #[test]
+    fn numbers_lead_back_to_their_commands() {
+        for (info, id) in INFO.iter().zip(CommandId::ALL) {
+            assert_eq!(info.id, id);
+            assert_eq!(CommandId::from_number(id.number()), Some(id));
+            assert_eq!(id.info().upper, info.upper);
+        }
+        assert_eq!(CommandId::from_number(0), None);
+        assert_eq!(CommandId::from_number(u16::MAX), None);
+    }
+
+    #[test]
+    fn only_letters_lose_their_case() {
+        for byte in 0..=u8::MAX {
+            let folded = upper8(u64::from_le_bytes([byte; 8]));
+            assert_eq!(folded, u64::from_le_bytes([byte.to_ascii_uppercase(); 8]), "{byte}");
+        }
+    }
 }

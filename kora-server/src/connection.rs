@@ -52,6 +52,11 @@ impl Stream {
         }
     }
 
+    /// Writes a last word to a peer that is not served; what does not fit at once is lost.
+    pub(crate) fn say(&self, words: &[u8]) {
+        let _ = self.try_write(words);
+    }
+
     fn shut(&self) {
         let how = std::net::Shutdown::Both;
         // The peer may be gone already, which is just as well.

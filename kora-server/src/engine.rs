@@ -1,44 +1,162 @@
-//! Where the engine meets the process.
+//! Where the engine meets the sockets.
 //!
-//! Owns: what the engine is given and how it is asked to stop. Refuses to know: settings that end with the start.
-//! [`Engine::start`] is the one place where shards are attached to the listeners.
+//! Owns: accepting connections on the shards' threads, and whom to turn away at the door. Refuses to know: how shards work, settings that end with the start.
+//! Start at [`Attachment::attach`]: it serves the data of any running engine, one that this process started or one that a program embeds.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::{Arc, mpsc};
 
-use kora_runtime::config::Config;
+use kora_ext::driver::Driver;
+use kora_ext::{Clock, Engine, EngineOptions};
+use kora_runtime::shard::clients::Peer;
+use tokio::task::AbortHandle;
 
+use crate::connection::{Stream, serve};
 use crate::listen::Listeners;
+use crate::unix_socket::SocketFile;
+use crate::{logging, protection};
 
-/// What the engine is given.
+const TOO_MANY_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
+
+/// Listeners whose connections are served by an engine. Dropping it closes them and their connections; the engine goes on.
 #[derive(Debug)]
-pub struct Parts {
-    /// The parameters; every shard gets its copy. `config.shards` is the number of shards.
-    pub config: Config,
-    /// Seeds of the routing hash.
-    pub routing_seeds: [u64; 4],
-    /// What is listened on. Connections are queueing up already.
-    pub listeners: Listeners,
+pub struct Attachment {
+    engine: Arc<Engine>,
+    accepting: Vec<AbortHandle>,
+    _socket_file: Option<SocketFile>,
 }
 
-/// The running engine.
-#[derive(Debug)]
-pub struct Engine {
-    parts: Parts,
+/// Starts an engine of the server's own.
+///
+/// # Errors
+/// When threads cannot be started.
+pub fn start(config: kora_runtime::config::Config, seeds: [u64; 4], clock: Clock) -> io::Result<Arc<Engine>> {
+    let mut options = EngineOptions::with_random_seeds(config.shards, config)?;
+    options.seeds = seeds;
+    options.clock = clock;
+    options.allocator = crate::allocator::hooks();
+    let engine = Engine::start(options)?;
+    engine.host().on_config_change(|config| logging::set_level(config.loglevel));
+    Ok(Arc::new(engine))
 }
 
-impl Engine {
-    /// Starts a shard for each of `parts.listeners.tcp`. When it returns, every shard accepts connections.
-    //
-    // ATTACH THE ENGINE HERE: until shards take the listeners over, they stay open and nobody accepts. What belongs to
-    // it: a pump between sockets and sessions, `protection::denial` and `maxclients` for every accepted connection,
-    // and `logging::set_level` for changes of `loglevel`.
-    pub fn start(parts: Parts) -> io::Result<Self> {
-        Ok(Self { parts })
+impl Attachment {
+    /// Serves `listeners` with `engine`. When it returns, every listener's connections are accepted.
+    ///
+    /// # Errors
+    /// When a shard's thread cannot take its listener over, or the engine has another number of shards than the listeners are for.
+    pub fn attach(engine: Arc<Engine>, listeners: Listeners) -> io::Result<Self> {
+        let Listeners { tcp, addresses, unix, socket_file } = listeners;
+        if !tcp.is_empty() && tcp.len() != engine.shards() {
+            let text = format!("listeners for {} shards, but the engine has {}", tcp.len(), engine.shards());
+            return Err(io::Error::other(text));
+        }
+        if let Some(address) = addresses.first() {
+            engine.host().set_tcp_port(address.port());
+        }
+        let (report, reports) = mpsc::channel::<io::Result<AbortHandle>>();
+        let mut expected = 0;
+        for (shard, listener) in tcp.into_iter().enumerate().flat_map(|(at, many)| many.into_iter().map(move |one| (at, one))) {
+            let report = report.clone();
+            expected += 1;
+            engine.on_shard(shard, move |driver| {
+                let accepting = tokio::net::TcpListener::from_std(listener)
+                    .map(|listener| tokio::task::spawn_local(accept_tcp(Rc::clone(driver), listener)).abort_handle());
+                // Nobody listens any more only when attaching failed already.
+                let _ = report.send(accepting);
+            });
+        }
+        if let Some(listener) = unix {
+            let path = socket_file.as_ref().map(|file| file.path().display().to_string()).unwrap_or_default();
+            expected += 1;
+            engine.on_shard(0, move |driver| {
+                let accepting = tokio::net::UnixListener::from_std(listener)
+                    .map(|listener| tokio::task::spawn_local(accept_unix(Rc::clone(driver), listener, path)).abort_handle());
+                let _ = report.send(accepting);
+            });
+        }
+        let accepting = reports.iter().take(expected).collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { engine, accepting, _socket_file: socket_file })
     }
 
-    /// Asks every shard to finish what it is doing, and waits for them. Listeners are closed and the Unix socket's
-    /// file is gone afterwards.
-    pub fn stop(self) {
-        drop(self.parts);
+    /// The engine that is served.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        for accepting in &self.accepting {
+            accepting.abort();
+        }
+        for shard in 0..self.engine.shards() {
+            self.engine.on_shard(shard, |driver| {
+                driver.tick(|shard| shard.kill_clients(|client| client.peer.fd >= 0));
+            });
+        }
+    }
+}
+
+async fn accept_tcp(driver: Rc<Driver>, listener: tokio::net::TcpListener) {
+    loop {
+        let Some((stream, address)) = accepted(listener.accept().await).await else { continue };
+        let keepalive_seconds = driver.look(|shard| shard.core().config.tcp_keepalive);
+        tune(&stream, keepalive_seconds);
+        let laddr = stream.local_addr().map(|address| address.to_string()).unwrap_or_default();
+        let fd = i64::from(std::os::fd::AsRawFd::as_raw_fd(&stream));
+        let peer = Peer { addr: address.to_string(), laddr, fd, unix: false };
+        welcome(&driver, Stream::Tcp(stream), peer, Some(address.ip()));
+    }
+}
+
+async fn accept_unix(driver: Rc<Driver>, listener: tokio::net::UnixListener, path: String) {
+    loop {
+        let Some((stream, _)) = accepted(listener.accept().await).await else { continue };
+        let fd = i64::from(std::os::fd::AsRawFd::as_raw_fd(&stream));
+        let peer = Peer { addr: format!("{path}:0"), laddr: format!("{path}:0"), fd, unix: true };
+        welcome(&driver, Stream::Unix(stream), peer, None);
+    }
+}
+
+/// What was accepted. When the system has no room for another connection, waits a moment: the next try would fail the same way.
+async fn accepted<T>(result: io::Result<T>) -> Option<T> {
+    match result {
+        Ok(accepted) => Some(accepted),
+        Err(error) => {
+            tracing::warn!("a connection could not be accepted: {error}");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            None
+        }
+    }
+}
+
+fn tune(stream: &tokio::net::TcpStream, keepalive_seconds: u32) {
+    let socket = socket2::SockRef::from(stream);
+    // A connection without these works too.
+    let _ = socket.set_tcp_nodelay(true);
+    if keepalive_seconds > 0 {
+        let time = std::time::Duration::from_secs(u64::from(keepalive_seconds));
+        let interval = std::time::Duration::from_secs(u64::from(keepalive_seconds / 3).max(1));
+        let keepalive = socket2::TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(3);
+        let _ = socket.set_tcp_keepalive(&keepalive);
+    }
+}
+
+/// Serves a connection, or says why not and closes it.
+fn welcome(driver: &Rc<Driver>, stream: Stream, peer: Peer, address: Option<IpAddr>) {
+    if let Some(denial) = driver.look(|shard| protection::denial(&shard.core().config, address)) {
+        stream.say(denial);
+    } else if driver.host().admit() {
+        tokio::task::spawn_local(serve(Rc::clone(driver), stream, peer));
+    } else {
+        stream.say(TOO_MANY_CLIENTS);
+    }
+}
+
+/// The addresses that an attachment's listeners have.
+pub fn describe(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(" ")
 }

@@ -6,8 +6,10 @@
 //! Start at [`run`] for the process and at [`server::Server::start`] for a server inside another process, as tests
 //! have it.
 
+pub mod allocator;
 pub mod cli;
 pub mod config_file;
+pub mod connection;
 pub mod data_directory;
 pub mod engine;
 pub mod exit;

@@ -7,10 +7,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use kora_ext::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::data_directory::{DataDirectory, DataDirectoryError, draw_seeds};
-use crate::engine::{Engine, Parts};
+use crate::engine::{self, Attachment};
 use crate::exit::Exit;
 use crate::listen::{ListenError, Listeners};
 use crate::settings::Settings;
@@ -52,7 +53,7 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     unix_socket: Option<PathBuf>,
     shards: usize,
-    engine: Option<Engine>,
+    attachment: Option<Attachment>,
     /// Given up last, when nothing writes any more.
     _directory: Option<DataDirectory>,
 }
@@ -60,6 +61,11 @@ pub struct Server {
 impl Server {
     /// Starts a server. When it returns, clients can connect.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
+        Self::start_with_clock(settings, Clock::System)
+    }
+
+    /// Starts a server whose keys expire by `clock`.
+    pub fn start_with_clock(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let Settings { mut config, data_directory, .. } = settings;
         if config.shards == 0 {
             config.shards = crate::settings::cores();
@@ -75,9 +81,15 @@ impl Server {
         }
         let addresses = listeners.addresses.clone();
         let unix_socket = listeners.socket_file.as_ref().map(|file| file.path().to_owned());
-        let engine = Engine::start(Parts { config, routing_seeds, listeners })
-            .map_err(|source| StartError::System { doing: "start the shards", source })?;
-        Ok(Self { addresses, unix_socket, shards, engine: Some(engine), _directory: directory })
+        let failed = |source| StartError::System { doing: "start the shards", source };
+        let engine = engine::start(config, routing_seeds, clock).map_err(failed)?;
+        let attachment = Attachment::attach(engine, listeners).map_err(failed)?;
+        Ok(Self { addresses, unix_socket, shards, attachment: Some(attachment), _directory: directory })
+    }
+
+    /// The engine that this server runs.
+    pub fn engine(&self) -> &std::sync::Arc<kora_ext::Engine> {
+        self.attachment.as_ref().expect("it is taken only when the server stops").engine()
     }
 
     /// The TCP addresses, with the port that was chosen.
@@ -106,9 +118,7 @@ impl Server {
     }
 
     fn stop_engine(&mut self) {
-        if let Some(engine) = self.engine.take() {
-            engine.stop();
-        }
+        self.attachment.take();
     }
 }
 
@@ -136,6 +146,7 @@ pub fn serve_until_signal(settings: Settings) -> Result<(), StartError> {
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
+            () = server.engine().host().stop_requested() => "SHUTDOWN",
         }
     });
     tracing::info!(signal = name, "stopping");
@@ -146,13 +157,12 @@ pub fn serve_until_signal(settings: Settings) -> Result<(), StartError> {
 
 /// The line that scripts wait for.
 fn announce(server: &Server) {
-    let addresses: Vec<String> = server.addresses().iter().map(SocketAddr::to_string).collect();
     let unix_socket = server.unix_socket().map(|path| path.display().to_string());
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         process = std::process::id(),
         port = server.port().unwrap_or(0),
-        addresses = addresses.join(" "),
+        addresses = engine::describe(server.addresses()),
         unixsocket = unix_socket.unwrap_or_default(),
         shards = server.shards(),
         "ready to accept connections"
@@ -161,6 +171,5 @@ fn announce(server: &Server) {
 
 /// What the routing hash makes of these seeds: it differs between builds whose hashes differ.
 fn fingerprint(seeds: [u64; 4]) -> u64 {
-    let [first, second, third, fourth] = seeds;
-    ahash::RandomState::with_seeds(first, second, third, fourth).hash_one(b"kora routing".as_slice())
+    kora_runtime::types::hash_of(&kora_runtime::keyspace::typed::random_state(seeds), b"kora routing")
 }

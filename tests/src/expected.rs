@@ -208,6 +208,12 @@ impl Expected {
         sorted
     }
 
+    /// The reply with every text changed by `change`.
+    pub fn map_texts(&self, change: &impl Fn(&[u8]) -> Vec<u8>) -> Self {
+        let items = self.items.iter().map(|item| item.map_texts(change)).collect();
+        Self { kind: self.kind, text: change(&self.text), items, open: self.open }
+    }
+
     /// The reply as `protocol` can show it, for people to read.
     pub fn in_protocol(&self, protocol: Protocol) -> Self {
         Self {
@@ -240,7 +246,7 @@ impl Expected {
         }
         let stride = if self.kind == Kind::Map { 2 } else { 1 };
         let enough = if self.open { self.items.len() <= got.items.len() } else { self.items.len() == got.items.len() };
-        if !enough || got.items.len() % stride != 0 {
+        if !enough || !got.items.len().is_multiple_of(stride) {
             return false;
         }
         let same = |wanted: &[Self], got: &[Self]| {

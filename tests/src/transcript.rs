@@ -15,7 +15,7 @@
 //! @ match                  in the next reply `*` stands for any bytes of a text or number
 //! @ unordered              the elements and pairs of the next reply come in any order (those of a set always do)
 //! @ differs REASON         the next reply is Kora's; redis-server gives another
-//! @ keep NAME              the text of the next reply stands for %NAME% in later commands
+//! @ keep NAME              the text of the next reply stands for %NAME% in later commands and replies
 //! @ scan                   the next command is SCAN or a relative: called until its cursor is 0; the reply that is compared has the
 //!                          elements of all calls, each once, in byte order
 //! @ silent                 the next command has no reply, or its reply comes later
@@ -143,7 +143,8 @@ impl Transcript {
     /// Reads a transcript in which every command has its replies.
     pub fn parse(name: &str, text: &str) -> Result<Self, ParseError> {
         let transcript = Self::parse_draft(name, text)?;
-        let draft = transcript.steps.iter().find(|step| matches!(&step.action, Action::Expect(expect) if expect.is_draft()));
+        let draft =
+            transcript.steps.iter().find(|step| matches!(&step.action, Action::Expect(expect) if expect.is_draft()));
         match draft {
             Some(step) => Err(ParseError {
                 name: name.to_owned(),
@@ -164,7 +165,11 @@ impl Transcript {
             if lines[at].starts_with('<') {
                 end += lines[end..].iter().take_while(|line| line.starts_with(' ')).count();
             }
-            parser.read(&lines[at..end], at).map_err(|text| ParseError { name: name.to_owned(), line: at + 1, text })?;
+            parser.read(&lines[at..end], at).map_err(|text| ParseError {
+                name: name.to_owned(),
+                line: at + 1,
+                text,
+            })?;
             at = end;
         }
         let problem = parser.finish();

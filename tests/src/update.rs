@@ -47,3 +47,91 @@ fn write(expect: &Expect, resp2: Option<&Expected>, resp3: Option<&Expected>) ->
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{Received, Target};
+
+    /// Has one reply for each command, in the way of each protocol.
+    #[derive(Default)]
+    struct Fixed {
+        protocol: Option<Protocol>,
+        reply: &'static str,
+    }
+
+    impl Target for Fixed {
+        fn name(&self) -> String {
+            "fixed".into()
+        }
+        fn is_oracle(&self) -> bool {
+            true
+        }
+        fn reset(&mut self) -> Result<(), String> {
+            Ok(())
+        }
+        fn connect(&mut self) -> Result<usize, String> {
+            Ok(0)
+        }
+        fn set_protocol(&mut self, _: usize, protocol: Protocol) -> Result<bool, String> {
+            self.protocol = Some(protocol);
+            Ok(true)
+        }
+        fn send(&mut self, _: usize, argv: &[Vec<u8>]) -> Result<(), String> {
+            self.reply = match (&argv[0][..], self.protocol) {
+                (b"MAP", Some(Protocol::Resp3)) => "%1\r\n$1\r\na\r\n,1.5\r\n",
+                (b"MAP", _) => "*2\r\n$1\r\na\r\n$3\r\n1.5\r\n",
+                (b"PAIRS", Some(Protocol::Resp3)) => "*1\r\n*2\r\n$1\r\na\r\n,1\r\n",
+                (b"PAIRS", _) => "*2\r\n$1\r\na\r\n$1\r\n1\r\n",
+                (b"SET", _) => "~2\r\n$1\r\nb\r\n$1\r\na\r\n",
+                _ => "+OK\r\n",
+            };
+            Ok(())
+        }
+        fn send_raw(&mut self, _: usize, _: &[u8]) -> Result<(), String> {
+            Ok(())
+        }
+        fn receive(&mut self, _: usize) -> Result<Received, String> {
+            let decoded = crate::resp::decode(self.reply.as_bytes()).map_err(|error| error.to_string())?;
+            decoded.map(|(value, _)| Received::Value(value)).ok_or_else(|| "half a reply".into())
+        }
+        fn advance(&mut self, _: u64) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    fn check(old: &str, new: &str) {
+        let text = update(&mut Fixed::default(), "t", old).expect(old);
+        assert_eq!(text, new);
+        assert_eq!(
+            update(&mut Fixed::default(), "t", new).expect(new),
+            new,
+            "an update of what is right changes nothing"
+        );
+    }
+
+    #[test]
+    fn missing_and_wrong_replies_are_written() {
+        check("> OK\n# c\n> OK\n< +NO\n", "> OK\n< +OK\n# c\n> OK\n< +OK\n");
+        check("> MAP\n< *1\n  $old\n> OK\n", "> MAP\n< %1\n  $a\n  ,1.5\n> OK\n< +OK\n");
+    }
+
+    #[test]
+    fn a_reply_that_differs_by_protocol_gets_two_forms() {
+        check("> PAIRS\n", "> PAIRS\n<2 *2\n  $a\n  $1\n<3 *1\n  *2\n    $a\n    ,1\n");
+        check("@ resp 3\n> PAIRS\n", "@ resp 3\n> PAIRS\n< *1\n  *2\n    $a\n    ,1\n");
+    }
+
+    #[test]
+    fn sets_are_written_in_byte_order() {
+        check("@ resp 3\n> SET\n", "@ resp 3\n> SET\n< ~2\n  $a\n  $b\n");
+    }
+
+    #[test]
+    fn what_is_koras_own_stays() {
+        for text in ["@ differs why\n> OK\n< +KORA\n", "@ kora-only\n> OK\n< +KORA\n", "@ any\n> OK\n< +X\n"] {
+            check(text, text);
+        }
+        check("@ match\n> OK\n< +O*\n", "@ match\n> OK\n< +O*\n");
+    }
+}

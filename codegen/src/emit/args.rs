@@ -3,11 +3,11 @@
 //! Owns: field types, `new` and `encode`. Refuses to know: how words are read (`parse`), dispatch, replies.
 //! Start at [`module`].
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
 use super::parse::{self, Context};
-use crate::model::{Arg, Row, Shape, Table, Type};
+use crate::model::{Arg, Row, Shape, Surplus, Table, Type};
 use crate::names;
 
 /// The whole module.
@@ -80,13 +80,14 @@ pub fn field_type(parent: &str, arg: &Arg) -> TokenStream {
 
 /// True when `new` takes the argument.
 pub fn is_required(arg: &Arg) -> bool {
-    !arg.optional && !arg.is_flag()
+    !arg.optional
 }
 
-fn row_items(table: &Table, row: &Row) -> TokenStream {
+/// The struct of a row, with what is inside it.
+pub fn row_items(table: &Table, row: &Row) -> TokenStream {
     let name = names::camel(&row.name);
     let context = Context::of_row(table, row, &name);
-    let doc = format!("Arguments of {}. `{}:{}`.", row.name.value, table.file, row.line());
+    let doc = format!(" Arguments of {}. `{}:{}`.", row.name.value, table.file, row.line());
     let definition = struct_definition(&doc, &name, &row.args);
     let ident = names::ident(&name);
     let (generics, applied) = generics(&row.args);
@@ -94,21 +95,10 @@ fn row_items(table: &Table, row: &Row) -> TokenStream {
     let arity = arity_check(row);
     let body = parse::sequence(&row.args, &context);
     let fields = row.args.iter().map(names::field);
-    let finish = match (row.fixed_words(), row.surplus) {
-        (Some(_), _) => quote!(),
-        (None, crate::model::Surplus::Syntax) => quote!(reader.finish()?;),
-        (None, crate::model::Surplus::Arity) => {
-            let lower = row.lower();
-            quote! {
-                if reader.remaining() > 0 {
-                    return Err(CommandError::WrongArity(#lower));
-                }
-            }
-        }
-    };
+    let finish = finish(row);
     let new = new_function(&name, &row.args);
     let encode = row.args.iter().map(|arg| encode_field(arg, &quote!(self)));
-    let parse_doc = format!("Reads the words after {}.", row.name.value.replace('|', " "));
+    let parse_doc = format!(" Reads the words after {}.", row.name.value.replace('|', " "));
     let nested = row.args.iter().map(|arg| nested_items(arg, &name, &context));
     quote! {
         #definition
@@ -136,14 +126,44 @@ fn row_items(table: &Table, row: &Row) -> TokenStream {
     }
 }
 
+/// Statements after the last argument: nothing may be left, and late values must have been right.
+fn finish(row: &Row) -> TokenStream {
+    let late = row.has_late().then(|| quote!(reader.finish_late()?;));
+    let nothing_left = match (row.fixed_words(), &row.option_error, row.surplus) {
+        (Some(_), ..) => quote!(),
+        (None, Some(text), _) => {
+            let error = super::texts::error(text, row, &quote!(word));
+            let pattern = if text.contains(super::texts::WORD) { quote!(word) } else { quote!(_) };
+            quote! {
+                if let Some(#pattern) = reader.peek() {
+                    return Err(#error);
+                }
+            }
+        }
+        (None, None, Surplus::Syntax) => quote!(reader.finish()?;),
+        (None, None, Surplus::Arity) => {
+            let lower = row.lower();
+            quote! {
+                if reader.remaining() > 0 {
+                    return Err(CommandError::WrongArity(#lower));
+                }
+            }
+        }
+    };
+    quote!(#nothing_left #late)
+}
+
 /// The check that comes before any argument is read.
 pub fn arity_check(row: &Row) -> TokenStream {
     let lower = row.lower();
     let min = row.min_words();
-    let wrong = match row.fixed_words() {
-        Some(words) => quote!(argv.len() != #words),
-        None if min == 0 => return quote!(),
-        None => quote!(argv.len() < #min),
+    let least = Literal::usize_unsuffixed(min);
+    let wrong = match (row.fixed_words(), min) {
+        (Some(0), _) => quote!(!argv.is_empty()),
+        (Some(_), _) => quote!(argv.len() != #least),
+        (None, 0) => return quote!(),
+        (None, 1) => quote!(argv.is_empty()),
+        (None, _) => quote!(argv.len() < #least),
     };
     quote! {
         if #wrong {
@@ -159,6 +179,11 @@ fn generics(args: &[Arg]) -> (TokenStream, TokenStream) {
 fn struct_definition(doc: &str, name: &str, args: &[Arg]) -> TokenStream {
     let ident = names::ident(name);
     let (generics, _) = generics(args);
+    let derive = if args.iter().any(is_required) {
+        quote!(#[derive(Debug, Clone, Copy, PartialEq)])
+    } else {
+        quote!(#[derive(Debug, Clone, Copy, PartialEq, Default)])
+    };
     let fields = args.iter().map(|arg| {
         let (field, doc, ty) = (names::field(arg), field_doc(arg), field_type(name, arg));
         quote! {
@@ -168,7 +193,7 @@ fn struct_definition(doc: &str, name: &str, args: &[Arg]) -> TokenStream {
     });
     quote! {
         #[doc = #doc]
-        #[derive(Debug, Clone, Copy, PartialEq)]
+        #derive
         pub struct #ident #generics {
             #(#fields)*
         }
@@ -177,7 +202,7 @@ fn struct_definition(doc: &str, name: &str, args: &[Arg]) -> TokenStream {
 
 fn field_doc(arg: &Arg) -> String {
     let syntax = crate::syntax::arg(arg);
-    format!("`{syntax}`")
+    format!(" `{syntax}`")
 }
 
 fn new_function(name: &str, args: &[Arg]) -> TokenStream {
@@ -197,9 +222,10 @@ fn new_function(name: &str, args: &[Arg]) -> TokenStream {
             quote!(#field: None)
         }
     });
-    let doc = if args.iter().all(is_required) { "From its parts." } else { "From what is required; options are off." };
-    let allow = (args.iter().filter(|arg| is_required(arg)).count() > 7)
-        .then(|| quote!(#[allow(clippy::too_many_arguments)]));
+    let doc =
+        if args.iter().all(is_required) { " From its parts." } else { " From what is required; options are off." };
+    let allow =
+        (args.iter().filter(|arg| is_required(arg)).count() > 7).then(|| quote!(#[allow(clippy::too_many_arguments)]));
     quote! {
         #[doc = #doc]
         #allow
@@ -279,7 +305,7 @@ fn nested_items(arg: &Arg, parent: &str, context: &Context<'_>) -> TokenStream {
 
 fn nested_doc(context: &Context<'_>, arg: &Arg) -> String {
     let (row, file) = (context.row, &context.table.file);
-    format!("The `{}` of {}. `{file}:{}`.", arg.name.value, row.name.value, arg.name.at.line)
+    format!(" The `{}` of {}. `{file}:{}`.", arg.name.value, row.name.value, arg.name.at.line)
 }
 
 fn parse_impl(ident: &Ident, borrowing: bool, parse: &TokenStream, encode: &TokenStream) -> TokenStream {

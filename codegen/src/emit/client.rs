@@ -17,6 +17,7 @@ pub fn traits(table: &Table) -> TokenStream {
     let waiting = rows.iter().map(|row| methods(table, row, true));
     quote! {
         /// A typed client: every command that is not about a connection as a method.
+        #[allow(clippy::type_complexity)]
         pub trait Client {
             /// Why a call failed.
             type Error;
@@ -32,6 +33,7 @@ pub fn traits(table: &Table) -> TokenStream {
         }
 
         /// As [`Client`], without waiting in place.
+        #[allow(clippy::type_complexity)]
         pub trait AsyncClient {
             /// Why a call failed.
             type Error;
@@ -48,7 +50,8 @@ pub fn traits(table: &Table) -> TokenStream {
     }
 }
 
-fn methods(table: &Table, row: &Row, waiting: bool) -> TokenStream {
+/// The methods of a row.
+pub fn methods(table: &Table, row: &Row, waiting: bool) -> TokenStream {
     let id = names::row_type(row);
     let method = names::row_method(row);
     let value = owned_type(row);
@@ -57,7 +60,7 @@ fn methods(table: &Table, row: &Row, waiting: bool) -> TokenStream {
     } else {
         quote!(Result<#value, Self::Error>)
     };
-    let doc = format!("{} `{}`. `{}:{}`.", row.summary.value, crate::syntax::row(row), table.file, row.line());
+    let doc = format!(" {} `{}`. `{}:{}`.", row.summary.value, crate::syntax::row(row), table.file, row.line());
     if row.args.is_empty() {
         let words = if waiting { quote!(ArgvBuf::new()) } else { quote!(|_| {}) };
         return quote! {
@@ -103,7 +106,7 @@ fn methods(table: &Table, row: &Row, waiting: bool) -> TokenStream {
         return plain;
     }
     let with = names::ident(&format!("{}_with", names::snake(&row.name)));
-    let with_doc = format!("{} With its options. `{}:{}`.", row.summary.value, table.file, row.line());
+    let with_doc = format!(" {} With its options. `{}:{}`.", row.summary.value, table.file, row.line());
     let ty = super::traits::args_type(row, &quote!('_)).unwrap_or_default();
     let call_with = call(quote!(args));
     quote! {
@@ -130,11 +133,9 @@ fn parameter(parent: &str, arg: &Arg) -> Parameter {
     let field = names::field(arg);
     let anonymous = quote!('_);
     match (is_bytes(arg), arg.multiple) {
-        (true, false) => Parameter {
-            declared: quote!(#field: impl AsRef<[u8]>),
-            prepare: quote!(),
-            pass: quote!(#field.as_ref()),
-        },
+        (true, false) => {
+            Parameter { declared: quote!(#field: impl AsRef<[u8]>), prepare: quote!(), pass: quote!(#field.as_ref()) }
+        }
         (true, true) => Parameter {
             declared: quote!(#field: &[impl AsRef<[u8]>]),
             prepare: quote!(let #field: Vec<&[u8]> = #field.iter().map(AsRef::as_ref).collect();),

@@ -127,35 +127,40 @@ fn write_returned(reply: &ReplyType, call: &TokenStream) -> TokenStream {
 }
 
 fn keys_function(table: &Table) -> TokenStream {
-    let parsed: Vec<&Row> = table
-        .rows
-        .iter()
-        .filter(|row| info::summary(row, &keys::groups(row)) == Summary::Parser)
-        .collect();
+    let parsed: Vec<&Row> =
+        table.rows.iter().filter(|row| info::summary(row, &keys::groups(row)) == Summary::Parser).collect();
     let arms = parsed.iter().map(|row| {
         let (id, function) = (names::row_type(row), names::ident(&format!("{}_keys", names::snake(&row.name))));
         quote!(CommandId::#id => #function(argv, visit),)
     });
     let functions = parsed.iter().map(|row| key_visitor(table, row));
-    quote! {
-        /// Calls `visit` with the position in `argv` of every key, and what the command does to it.
-        pub fn keys(id: CommandId, argv: Argv<'_>, visit: &mut dyn FnMut(usize, Access)) -> Result<(), CommandError> {
+    let found = if parsed.is_empty() {
+        quote!(id.info().visit_keys(argv, visit))
+    } else {
+        quote! {
             match id {
                 #(#arms)*
                 _ => id.info().visit_keys(argv, visit),
             }
+        }
+    };
+    quote! {
+        /// Calls `visit` with the position in `argv` of every key, and what the command does to it.
+        pub fn keys(id: CommandId, argv: Argv<'_>, visit: &mut dyn FnMut(usize, Access)) -> Result<(), CommandError> {
+            #found
         }
 
         #(#functions)*
     }
 }
 
-fn key_visitor(table: &Table, row: &Row) -> TokenStream {
+/// The function that finds the keys of a row by its parser.
+pub fn key_visitor(table: &Table, row: &Row) -> TokenStream {
     let function = names::ident(&format!("{}_keys", names::snake(&row.name)));
     let context = Context::of_row(table, row, &names::camel(&row.name)).visiting();
     let body = parse::sequence(&row.args, &context);
     let check = args::arity_check(row);
-    let doc = format!("The keys of {}, found by its parser. `{}:{}`.", row.name.value, table.file, row.line());
+    let doc = format!(" The keys of {}, found by its parser. `{}:{}`.", row.name.value, table.file, row.line());
     quote! {
         #[doc = #doc]
         #[allow(unused, clippy::all)]

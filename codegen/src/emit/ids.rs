@@ -15,21 +15,19 @@ use crate::names;
 pub fn enumeration(table: &Table) -> TokenStream {
     let variants = table.rows.iter().map(|row| {
         let (ident, number) = (names::row_type(row), Literal::u16_unsuffixed(row.number));
-        let doc = format!("{}: {} `{}:{}`.", row.name.value, row.summary.value, table.file, row.line());
+        let doc = format!(" {}: {} `{}:{}`.", row.name.value, row.summary.value, table.file, row.line());
         quote!(#[doc = #doc] #ident = #number,)
     });
     let all: Vec<_> = table.rows.iter().map(names::row_type).collect();
-    let count = table.rows.len();
+    let count = Literal::usize_unsuffixed(table.rows.len());
     let highest = table.rows.iter().map(|row| row.number).max().unwrap_or(0);
     let mut places = vec![None; usize::from(highest) + 1];
     for (place, row) in table.rows.iter().enumerate() {
         places[usize::from(row.number)] = Some(place);
     }
-    let places: Vec<_> = places
-        .into_iter()
-        .map(|place| Literal::u16_unsuffixed(place.map_or(u16::MAX, |place| place as u16)))
-        .collect();
-    let place_count = places.len();
+    let places: Vec<_> =
+        places.into_iter().map(|place| Literal::u16_unsuffixed(place.map_or(u16::MAX, |place| place as u16))).collect();
+    let place_count = Literal::usize_unsuffixed(places.len());
     quote! {
         /// Every command. The number of a variant is frozen in docs/command-numbers.txt: it stands in frames and logs.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,10 +86,8 @@ pub fn resolve(table: &Table) -> TokenStream {
             }
             None => quote!(None),
         };
-        first_words.push((
-            container,
-            quote!(Some(FirstWord::Container { name: #lower, bare: #bare, subcommand: #function })),
-        ));
+        first_words
+            .push((container, quote!(Some(FirstWord::Container { name: #lower, bare: #bare, subcommand: #function }))));
         let subcommands: Vec<_> = table
             .rows
             .iter()
@@ -99,7 +95,7 @@ pub fn resolve(table: &Table) -> TokenStream {
             .map(|(row, sub)| (sub, some_id(row)))
             .collect();
         let body = word_match(&subcommands);
-        let doc = format!("The subcommands of {container}.");
+        let doc = format!(" The subcommands of {container}.");
         functions.push(quote! {
             #[doc = #doc]
             fn #function(word: &[u8]) -> Option<CommandId> {
@@ -137,18 +133,16 @@ fn word_match(words: &[(&str, TokenStream)]) -> TokenStream {
     }
     let arms = by_length.into_iter().map(|(length, mut words)| {
         words.sort_by_key(|(word, _)| *word);
+        let length_literal = Literal::usize_unsuffixed(length);
         if length <= 16 {
             let fold = if length <= 8 { quote!(fold8) } else { quote!(fold16) };
             let arms = words.iter().map(|(word, value)| {
-                let folded = if length <= 8 {
-                    hexadecimal(u128::from(fold8(word)), 16)
-                } else {
-                    hexadecimal(fold16(word), 32)
-                };
+                let folded =
+                    if length <= 8 { hexadecimal(u128::from(fold8(word)), 16) } else { hexadecimal(fold16(word), 32) };
                 quote!(#folded => #value,)
             });
             quote! {
-                #length => match #fold::<#length>(word) {
+                #length_literal => match #fold::<#length_literal>(word) {
                     #(#arms)*
                     _ => None,
                 },
@@ -159,7 +153,7 @@ fn word_match(words: &[(&str, TokenStream)]) -> TokenStream {
                 quote!(if word.eq_ignore_ascii_case(#bytes) { #value })
             });
             quote! {
-                #length => #(#arms)else* else { None },
+                #length_literal => #(#arms)else* else { None },
             }
         }
     });

@@ -12,12 +12,17 @@ use crate::names;
 
 /// `INFO`, and the enums of hand-written routes and merges with the functions that call them.
 pub fn table(table: &Table) -> TokenStream {
-    let rows = table.rows.iter().map(|row| command_info(row, &table.file));
-    let count = table.rows.len();
+    let rows = table.rows.iter().map(|row| command_info(row));
+    let count = Literal::usize_unsuffixed(table.rows.len());
     let custom = custom(table);
+    let containers = table.containers().into_iter().map(|(name, bare)| container_info(table, name, bare));
+    let container_count = Literal::usize_unsuffixed(table.containers().len());
     quote! {
         /// What the table says about every command, in table order.
         pub static INFO: [CommandInfo; #count] = [#(#rows),*];
+
+        /// The commands that have subcommands, in the order of their first row.
+        pub static CONTAINERS: [ContainerInfo; #container_count] = [#(#containers),*];
 
         #custom
     }
@@ -29,7 +34,8 @@ pub fn access(access: Access) -> TokenStream {
     quote!(Access::#variant)
 }
 
-fn command_info(row: &Row, file: &str) -> TokenStream {
+/// The entry of one row.
+pub fn command_info(row: &Row) -> TokenStream {
     let id = names::row_type(row);
     let (name, upper) = (row.lower(), &row.name.value);
     let container = match row.words() {
@@ -52,12 +58,11 @@ fn command_info(row: &Row, file: &str) -> TokenStream {
     let route = route(&row.route);
     let wal = names::ident(row.wal.variant());
     let reply = &row.reply.text;
-    let mut key_index = 0;
-    let args: Vec<_> = row.args.iter().flat_map(|arg| arg_infos(arg, &mut key_index)).collect();
+    let mut key_places = groups.iter().enumerate().flat_map(|(index, group)| vec![index; group.keys]);
+    let args: Vec<_> = row.args.iter().flat_map(|arg| arg_infos(arg, &mut key_places)).collect();
     let line = Literal::u32_unsuffixed(row.line());
     let is_container = row.is_container;
-    let doc = format!("{file}:{}", row.line());
-    let _ = doc;
+    let syntax = crate::syntax::row(row);
     quote! {
         CommandInfo {
             id: CommandId::#id,
@@ -69,6 +74,7 @@ fn command_info(row: &Row, file: &str) -> TokenStream {
             since: #since,
             summary: #summary,
             complexity: #complexity,
+            syntax: #syntax,
             arity: #arity,
             access: #access,
             flags: #flags,
@@ -81,6 +87,42 @@ fn command_info(row: &Row, file: &str) -> TokenStream {
             reply: #reply,
             args: &[#(#args),*],
             line: #line,
+        }
+    }
+}
+
+fn container_info(table: &Table, name: &str, bare: Option<&Row>) -> TokenStream {
+    let rows: Vec<&Row> = table
+        .rows
+        .iter()
+        .filter(|row| {
+            row.words().0 == name && (row.words().1.is_some() || bare.is_some_and(|bare| bare.name == row.name))
+        })
+        .collect();
+    let subcommands = rows.iter().filter(|row| row.words().1.is_some()).map(|row| names::row_type(row));
+    let bare_id = match bare {
+        Some(row) => {
+            let ident = names::row_type(row);
+            quote!(Some(CommandId::#ident))
+        }
+        None => quote!(None),
+    };
+    let version = |text: &str| -> Vec<u32> { text.split(['.', ' ']).filter_map(|part| part.parse().ok()).collect() };
+    let from_redis = rows.iter().filter(|row| !row.since.starts_with("kora"));
+    let since = from_redis.min_by_key(|row| version(&row.since)).or(rows.first()).map_or("", |row| &row.since.value);
+    let group = rows.first().map_or("", |row| &row.group.value);
+    let lower = name.to_ascii_lowercase();
+    let summary = format!("The {name} commands.");
+    let summary = bare.map_or(summary.as_str(), |row| &row.summary.value);
+    quote! {
+        ContainerInfo {
+            name: #lower,
+            upper: #name,
+            group: #group,
+            since: #since,
+            summary: #summary,
+            bare: #bare_id,
+            subcommands: &[#(CommandId::#subcommands),*],
         }
     }
 }
@@ -105,9 +147,28 @@ fn flags(row: &Row, groups: &[KeyGroup]) -> TokenStream {
 }
 
 /// Redis's categories in the order in which it lists them.
-const CATEGORIES: &[&str] = &[
-    "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo", "stream",
-    "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
+pub const CATEGORIES: &[&str] = &[
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
 ];
 
 /// The category of a group's commands.
@@ -121,7 +182,8 @@ fn group_category(group: &str) -> Option<&str> {
     })
 }
 
-fn acl_categories(row: &Row) -> Vec<String> {
+/// The categories that follow from group, access and flags.
+pub fn derived_categories(row: &Row) -> Vec<String> {
     let mut names: Vec<String> = group_category(&row.group).map(str::to_owned).into_iter().collect();
     let fast = row.has(Flag::Fast);
     names.push(if fast { "fast" } else { "slow" }.to_owned());
@@ -139,6 +201,12 @@ fn acl_categories(row: &Row) -> Vec<String> {
     if row.has(Flag::Pubsub) {
         names.push("pubsub".to_owned());
     }
+    names
+}
+
+/// All categories, each with its `@`, in Redis's order.
+pub fn acl_categories(row: &Row) -> Vec<String> {
+    let mut names = derived_categories(row);
     for word in &row.acl {
         let word = word.value.as_str();
         match word.strip_prefix('-') {
@@ -152,7 +220,8 @@ fn acl_categories(row: &Row) -> Vec<String> {
 }
 
 fn tips(row: &Row) -> Vec<String> {
-    let written = |prefix: &str| row.tips.iter().any(|tip| tip.starts_with(prefix));
+    // A written policy replaces the derived one; `-request_policy` takes it away.
+    let written = |policy: &str| row.tips.iter().any(|tip| tip.strip_prefix('-').unwrap_or(tip).starts_with(policy));
     let (request, merge) = match &row.route.value {
         Route::Split(merge) => (Some("request_policy:multi_shard"), Some(merge)),
         Route::AllShards(merge) => (Some("request_policy:all_shards"), Some(merge)),
@@ -166,9 +235,10 @@ fn tips(row: &Row) -> Vec<String> {
         Merge::Custom(_) => Some("response_policy:special"),
         Merge::InOrder | Merge::Concat => None,
     });
-    let mut tips: Vec<String> = row.tips.iter().map(|tip| tip.value.clone()).collect();
-    tips.extend(request.filter(|_| !written("request_policy:")).map(str::to_owned));
-    tips.extend(response.filter(|_| !written("response_policy:")).map(str::to_owned));
+    let shown = row.tips.iter().filter(|tip| !tip.starts_with('-'));
+    let mut tips: Vec<String> = shown.map(|tip| tip.value.clone()).collect();
+    tips.extend(request.filter(|_| !written("request_policy")).map(str::to_owned));
+    tips.extend(response.filter(|_| !written("response_policy")).map(str::to_owned));
     tips
 }
 
@@ -181,12 +251,20 @@ pub fn summary(row: &Row, groups: &[KeyGroup]) -> Summary {
 fn key_spec(row: &Row, groups: &[KeyGroup]) -> TokenStream {
     match summary(row, groups) {
         Summary::None => quote!(KeySpec::None),
-        Summary::One(position) => quote!(KeySpec::One(#position)),
+        Summary::One(position) => {
+            let position = Literal::usize_unsuffixed(position);
+            quote!(KeySpec::One(#position))
+        }
         Summary::Range { first, last, step } => {
+            let (first, step) = (Literal::usize_unsuffixed(first), Literal::usize_unsuffixed(step));
             let last = Literal::i32_unsuffixed(last);
             quote!(KeySpec::Range { first: #first, last: #last, step: #step })
         }
-        Summary::Counted { at, before } => quote!(KeySpec::Counted { at: #at, before: &[#(#before),*] }),
+        Summary::Counted { at, before } => {
+            let at = Literal::usize_unsuffixed(at);
+            let before = before.into_iter().map(Literal::usize_unsuffixed);
+            quote!(KeySpec::Counted { at: #at, before: &[#(#before),*] })
+        }
         Summary::Parser => quote!(KeySpec::Parser),
     }
 }
@@ -198,11 +276,11 @@ fn key_group(group: &KeyGroup, row: &Row) -> TokenStream {
     let words = row.name_words();
     let begin = match &group.begin {
         Begin::Index(position) => {
-            let position = position + words;
+            let position = Literal::usize_unsuffixed(position + words);
             quote!(KeyBegin::Index(#position))
         }
         Begin::Keyword { word, start_from } => {
-            let start_from = start_from + words;
+            let start_from = Literal::usize_unsuffixed(start_from + words);
             quote!(KeyBegin::Keyword { word: #word, start_from: #start_from })
         }
         Begin::Unknown => quote!(KeyBegin::Unknown),
@@ -210,9 +288,13 @@ fn key_group(group: &KeyGroup, row: &Row) -> TokenStream {
     let find = match &group.find {
         Find::Range { last, step, limit } => {
             let (last, limit) = (Literal::i32_unsuffixed(*last), Literal::u32_unsuffixed(*limit));
+            let step = Literal::usize_unsuffixed(*step);
             quote!(KeyFind::Range { last: #last, step: #step, limit: #limit })
         }
-        Find::Counted { step } => quote!(KeyFind::Counted { step: #step }),
+        Find::Counted { step } => {
+            let step = Literal::usize_unsuffixed(*step);
+            quote!(KeyFind::Counted { step: #step })
+        }
         Find::Unknown => quote!(KeyFind::Unknown),
     };
     quote!(KeyGroup { access: #access, flags: &[#(#flags),*], begin: #begin, find: #find })
@@ -272,7 +354,7 @@ fn kind_word(arg: &Arg) -> &'static str {
 }
 
 /// What COMMAND DOCS shows of an argument: one entry, or two where a count comes first.
-fn arg_infos(arg: &Arg, key_index: &mut usize) -> Vec<TokenStream> {
+fn arg_infos(arg: &Arg, key_places: &mut dyn Iterator<Item = usize>) -> Vec<TokenStream> {
     let mut infos = Vec::new();
     let display = arg.doc.as_ref().unwrap_or(&arg.name.value);
     let (mut token, mut optional) = (option(arg.token.as_ref().map(|token| token.value.as_str())), arg.optional);
@@ -287,16 +369,17 @@ fn arg_infos(arg: &Arg, key_index: &mut usize) -> Vec<TokenStream> {
         token = quote!(None);
         optional = arg.count_min == 0 || arg.optional;
     }
-    if arg.is_flag() && !arg.any_order {
-        optional = true;
-    }
     let name = &arg.name.value;
     let kind = kind_word(arg);
     let (multiple, multiple_token) = (arg.multiple, arg.token_each);
     let key_group = if arg.is_key() {
-        let index = *key_index;
-        *key_index += 1;
-        quote!(Some(#index))
+        match key_places.next() {
+            Some(index) => {
+                let index = Literal::usize_unsuffixed(index);
+                quote!(Some(#index))
+            }
+            None => quote!(None),
+        }
     } else {
         quote!(None)
     };
@@ -309,10 +392,7 @@ fn arg_infos(arg: &Arg, key_index: &mut usize) -> Vec<TokenStream> {
             // Members of a choice are not optional by themselves; halves of a split are repeated.
             Arg { optional: child.optional && !in_choice, multiple: child.multiple || split, ..child.clone() }
         })
-        .flat_map(|child| {
-            let infos = arg_infos(&child, key_index);
-            if in_choice && child.is_flag() { mandatory(&child, key_index) } else { infos }
-        })
+        .flat_map(|child| arg_infos(&child, key_places))
         .collect();
     infos.push(quote! {
         ArgInfo {
@@ -321,11 +401,6 @@ fn arg_infos(arg: &Arg, key_index: &mut usize) -> Vec<TokenStream> {
         }
     });
     infos
-}
-
-/// A flag inside a choice.
-fn mandatory(arg: &Arg, key_index: &mut usize) -> Vec<TokenStream> {
-    arg_infos(&Arg { any_order: true, ..arg.clone() }, key_index)
 }
 
 fn option(text: Option<&str>) -> TokenStream {
@@ -353,7 +428,7 @@ fn custom(table: &Table) -> TokenStream {
     let enumeration = |name: &str, doc: &str, module: &str, words: &[&str]| {
         let ident = names::ident(name);
         let variants = words.iter().map(|word| {
-            let (variant, doc) = (names::ident(&names::camel(word)), format!("`{module}::{word}`."));
+            let (variant, doc) = (names::ident(&names::camel(word)), format!(" `{module}::{word}`."));
             quote!(#[doc = #doc] #variant,)
         });
         quote! {
@@ -362,8 +437,8 @@ fn custom(table: &Table) -> TokenStream {
             pub enum #ident { #(#variants)* }
         }
     };
-    let route_enum = enumeration("CustomRoute", "Routes that are written by hand.", "shard::route", &routes);
-    let merge_enum = enumeration("CustomMerge", "Merges that are written by hand.", "shard::merge", &merges);
+    let route_enum = enumeration("CustomRoute", " Routes that are written by hand.", "shard::route", &routes);
+    let merge_enum = enumeration("CustomMerge", " Merges that are written by hand.", "shard::merge", &merges);
     let route_arms = routes.iter().map(|word| {
         let (variant, function) = (names::ident(&names::camel(word)), names::ident(word));
         quote!(CustomRoute::#variant => crate::shard::route::#function(argv, shards),)
@@ -372,7 +447,8 @@ fn custom(table: &Table) -> TokenStream {
         let (variant, function) = (names::ident(&names::camel(word)), names::ident(word));
         quote!(CustomMerge::#variant => crate::shard::merge::#function(argv, parts, reply),)
     });
-    let route_arguments = if routes.is_empty() { quote!(_argv: Argv<'_>, _shards: usize) } else { quote!(argv: Argv<'_>, shards: usize) };
+    let route_arguments =
+        if routes.is_empty() { quote!(_argv: Argv<'_>, _shards: usize) } else { quote!(argv: Argv<'_>, shards: usize) };
     let merge_arguments = if merges.is_empty() {
         quote!(_argv: Argv<'_>, _parts: &[&[u8]], _reply: &mut ReplyBuf)
     } else {

@@ -6,7 +6,9 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::model::Table;
+use crate::keys::{self, Summary};
+use crate::model::{Route, Row, Table};
+use crate::names;
 use crate::{Lanes, Options};
 
 pub mod args;
@@ -15,6 +17,7 @@ pub mod dispatch;
 pub mod ids;
 pub mod info;
 pub mod parse;
+pub mod texts;
 pub mod traits;
 
 /// All that the options ask for, formatted.
@@ -37,6 +40,50 @@ pub fn source(table: &Table, options: &Options) -> String {
         }
     };
     format(&items)
+}
+
+/// All that one row emits, each piece in the item it is part of.
+pub fn row(table: &Table, row: &Row) -> String {
+    let id = names::row_type(row);
+    let number = proc_macro2::Literal::u16_unsuffixed(row.number);
+    let info = info::command_info(row);
+    let args = (!row.args.is_empty()).then(|| {
+        let items = args::row_items(table, row);
+        quote!(pub mod args { #items })
+    });
+    let trait_ident = names::ident(&traits::trait_of(row));
+    let method = traits::method(table, row);
+    let arm = dispatch::arm(table, row);
+    let dispatcher = if row.route.value == Route::Connection { quote!(dispatch_session) } else { quote!(dispatch) };
+    let parsed = info::summary(row, &keys::groups(row)) == Summary::Parser;
+    let visitor = parsed.then(|| dispatch::key_visitor(table, row));
+    let client = (row.route.value != Route::Connection).then(|| {
+        let methods = client::methods(table, row, false);
+        quote!(pub trait Client { #methods })
+    });
+    format(&quote! {
+        pub enum CommandId {
+            #id = #number,
+        }
+
+        pub static INFO: [CommandInfo; 1] = [#info];
+
+        #args
+
+        pub trait #trait_ident {
+            #method
+        }
+
+        pub fn #dispatcher() {
+            match id {
+                #arm
+            }
+        }
+
+        #visitor
+
+        #client
+    })
 }
 
 /// Formats emitted items.

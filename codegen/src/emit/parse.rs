@@ -3,10 +3,11 @@
 //! Owns: the grammar's meaning, as docs/command-table.md words it. Refuses to know: which types hold the values (`args`).
 //! Start at [`sequence`]. Emitted statements read from a variable `reader` and bind one variable per argument.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 use super::args::{is_required, value_type};
+use super::texts;
 use crate::model::{Arg, Row, Shape, Table, Type};
 use crate::{keys, names};
 
@@ -114,7 +115,10 @@ fn single(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
         let token = &token.value;
         match &arg.errors.missing {
             None => quote!(reader.expect_token(#token)?;),
-            Some(text) => quote!(reader.expect_token(#token).map_err(|_| CommandError::Text(#text))?;),
+            Some(text) => {
+                let error = texts::error(text, context.row, &quote!(reader.peek().unwrap_or_default()));
+                quote!(reader.expect_token(#token).map_err(|_| #error)?;)
+            }
         }
     });
     let value = value(arg, &place);
@@ -125,7 +129,7 @@ fn single(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
         };
     }
     // Optional and not told by a token: it is there when more words are left than what follows needs.
-    let tail = place.tail;
+    let tail = Literal::usize_unsuffixed(place.tail);
     let stops = &place.stops;
     let mut there = quote!(reader.remaining() > #tail);
     if !stops.is_empty() {
@@ -162,7 +166,7 @@ fn options(run: &[Arg], args: &[Arg], context: &Context<'_>) -> TokenStream {
             quote!(let #field: Many<'_, #ty> = #field.finish(reader, #token, #skip);)
         } else if is_required(arg) && !arg.multiple {
             let missing = match &arg.errors.missing {
-                Some(text) => quote!(CommandError::Text(#text)),
+                Some(text) => texts::error(text, context.row, &quote!(reader.peek().unwrap_or_default())),
                 None => quote!(CommandError::Syntax),
             };
             quote!(let #field = #field.ok_or(#missing)?;)
@@ -187,11 +191,24 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
     let field = names::field(arg);
     let place = context.after(args, arg);
     let conflict = |call: TokenStream| match &arg.errors.conflict {
-        Some(text) => quote!(#call.map_err(|_| CommandError::Text(#text))?;),
+        Some(text) => {
+            let error = texts::error(text, context.row, &quote!(reader.last_word()));
+            quote!(#call.map_err(|_| #error)?;)
+        }
         None => quote!(#call?;),
     };
+    // Where the row words its own error for what is no option, an option without its value is none.
+    let words = Literal::usize_unsuffixed(arg.value_words());
+    let enough =
+        (context.row.option_error.is_some() && arg.value_words() > 1).then(|| quote!(reader.remaining() >= #words &&));
+    let repeatable = arg.repeatable == Some(true) || arg.last_wins;
+    let name = if field == "value" { names::ident("found") } else { names::ident("value") };
     if let Some(token) = &arg.token {
         let token = &token.value;
+        if arg.is_flag() && arg.repeatable == Some(false) {
+            let call = conflict(quote!(argv::set_flag_once(&mut #field)));
+            return quote!(if reader.take_token(#token) { #call });
+        }
         if arg.is_flag() {
             return quote!(if reader.take_token(#token) { #field = true; });
         }
@@ -202,6 +219,8 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
                 let _ = #value;
                 #field.note(start, reader.position());
             }
+        } else if arg.multiple && repeatable {
+            quote!(#field = #value;)
         } else if arg.multiple {
             quote! {
                 if !#field.is_empty() {
@@ -209,30 +228,21 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
                 }
                 #field = #value;
             }
-        } else if arg.repeatable {
+        } else if repeatable {
             quote!(#field = Some(#value);)
         } else {
-            let call = conflict(quote!(argv::set_once(&mut #field, value)));
-            quote! {
-                let value = #value;
-                #call
-            }
+            conflict(quote!(argv::set_once(&mut #field, #value)))
         };
-        return quote!(if reader.take_token(#token) { #store });
+        return quote!(if #enough reader.take_token(#token) { #store });
     }
-    if let Shape::OneOf(variants) = &arg.shape
-        && !arg.multiple
-        && !(context.visit && !keys::all_keys(arg).is_empty())
-    {
+    if matches!(arg.shape, Shape::OneOf(_)) && !arg.multiple && !(context.visit && !keys::all_keys(arg).is_empty()) {
         let ty = names::ident(&names::arg_type(&context.parent, arg));
-        let store = if arg.repeatable {
-            quote!(#field = Some(value);)
-        } else if variants.len() > 1 || variants.iter().any(|variant| !variant.is_flag()) {
-            conflict(quote!(argv::set_choice(&mut #field, value, #ty::agrees)))
+        let store = if has_agrees(arg) {
+            conflict(quote!(argv::set_choice(&mut #field, #name, #ty::agrees)))
         } else {
-            quote!(#field = Some(value);)
+            quote!(#field = Some(#name);)
         };
-        return quote!(if let Some(value) = #ty::take(reader)? { #store });
+        return quote!(if let Some(#name) = #ty::take(reader)? { #store });
     }
     let tokens = arg.first_tokens();
     let value = value(arg, &place);
@@ -243,16 +253,12 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
             }
             #field = #value;
         }
-    } else if arg.repeatable {
+    } else if repeatable {
         quote!(#field = Some(#value);)
     } else {
-        let call = conflict(quote!(argv::set_once(&mut #field, value)));
-        quote! {
-            let value = #value;
-            #call
-        }
+        conflict(quote!(argv::set_once(&mut #field, #value)))
     };
-    quote!(if reader.at_any(&[#(#tokens),*]) { #store })
+    quote!(if #enough reader.at_any(&[#(#tokens),*]) { #store })
 }
 
 /// A function that passes over one option of the run that is not `arg`.
@@ -320,46 +326,84 @@ fn one(arg: &Arg, place: &Context<'_>) -> TokenStream {
             return quote!(#ty::parse(reader)?);
         }
     };
-    or_text(read, arg)
+    let mut read = if arg.late {
+        let reading = match &arg.shape {
+            Shape::Scalar(Type::Unsigned) => quote!(<u64 as Parse>::parse),
+            Shape::Scalar(Type::Double) => quote!(ArgReader::next_f64),
+            Shape::Scalar(Type::Cursor) => quote!(Cursor::parse),
+            Shape::Scalar(Type::ScoreBound) => quote!(ScoreBound::parse),
+            Shape::Scalar(Type::LexBound) => quote!(LexBound::parse),
+            _ => quote!(ArgReader::next_i64),
+        };
+        let error = late_error(arg, place.row);
+        quote!(reader.late(#reading, || #error))
+    } else {
+        or_text(read, arg, place.row)
+    };
+    if let Some(min) = arg.min {
+        let min = Literal::i64_unsuffixed(min);
+        let below = match arg.errors.min.as_ref().or(arg.error.as_ref()) {
+            Some(text) => texts::error(text, place.row, &quote!(reader.last_word())),
+            None => quote!(CommandError::NotPositive),
+        };
+        read = quote!(#read.and_then(|number| if number < #min { Err(#below) } else { Ok(number) }));
+    }
+    quote!(#read?)
 }
 
 /// Replaces the error of a value that is there but wrong.
-fn or_text(read: TokenStream, arg: &Arg) -> TokenStream {
-    match &arg.error {
-        Some(text) => quote!(#read.map_err(|error| error.or_text(#text))?),
-        None => quote!(#read?),
+fn or_text(read: TokenStream, arg: &Arg, row: &Row) -> TokenStream {
+    let text = arg.error.as_ref().map(|text| texts::or_text(text, row));
+    quote!(#read #text)
+}
+
+/// The error of a value that is judged late.
+fn late_error(arg: &Arg, row: &Row) -> TokenStream {
+    if let Some(text) = &arg.error {
+        return texts::error(text, row, &quote!(b""));
     }
+    let variant = names::ident(match &arg.shape {
+        Shape::Scalar(Type::Unsigned) => "NotPositive",
+        Shape::Scalar(Type::Double) => "NotAFloat",
+        Shape::Scalar(Type::Cursor) => "InvalidCursor",
+        Shape::Scalar(Type::ScoreBound) => "MinMaxNotAFloat",
+        Shape::Scalar(Type::LexBound) => "MinMaxNotALexBound",
+        _ => "NotAnInteger",
+    });
+    quote!(CommandError::#variant)
 }
 
 /// An expression that reads all values of a repeated argument.
 fn many(arg: &Arg, place: &Context<'_>) -> TokenStream {
     let lifetime = quote!('_);
     let ty = value_type(&place.parent, arg, &lifetime);
-    let tail = place.tail;
+    let tail = Literal::usize_unsuffixed(place.tail);
     let token = usize::from(arg.token.is_some());
     let width = arg.fixed_value_words().map(|words| words - token);
     if arg.counted {
-        let rules = count_rules(arg, tail, width.unwrap_or(1));
-        let read = or_text(quote!(Many::<#ty>::parse_count(reader, count)), arg);
+        let rules = count_rules(arg, place.row, place.tail, width.unwrap_or(1));
+        let read = or_text(quote!(Many::<#ty>::parse_count(reader, count)), arg, place.row);
         return quote!({
             let count = reader.next_count(&#rules)?;
-            #read
+            #read?
         });
     }
     if let Some(other) = &arg.as_many_as {
         let other = names::ident(&names::snake(&other.value));
-        return or_text(quote!(Many::<#ty>::parse_count(reader, #other.len())), arg);
+        let read = or_text(quote!(Many::<#ty>::parse_count(reader, #other.len())), arg, place.row);
+        return quote!(#read?);
     }
     let stops = &place.stops;
     let first = if arg.token.is_some() { Vec::new() } else { arg.first_tokens() };
     if let (true, Some(width), true) = (stops.is_empty(), width, first.is_empty()) {
         let count = if width == 1 {
-            quote!(reader.remaining().saturating_sub(#tail))
+            if place.tail == 0 { quote!(reader.remaining()) } else { quote!(reader.remaining().saturating_sub(#tail)) }
         } else {
             let odd = odd_error(arg, place.row);
+            let width = Literal::usize_unsuffixed(width);
             quote!(reader.groups_of(#width, #tail).ok_or(#odd)?)
         };
-        let read = or_text(quote!(Many::<#ty>::parse_count(reader, count)), arg);
+        let read = or_text(quote!(Many::<#ty>::parse_count(reader, count)), arg, place.row);
         let at_least_one = (!arg.optional || token == 1).then(|| {
             quote! {
                 if count == 0 {
@@ -370,7 +414,7 @@ fn many(arg: &Arg, place: &Context<'_>) -> TokenStream {
         return quote!({
             let count = #count;
             #at_least_one
-            #read
+            #read?
         });
     }
     let more = if !first.is_empty() {
@@ -380,12 +424,12 @@ fn many(arg: &Arg, place: &Context<'_>) -> TokenStream {
     } else {
         quote!(reader.remaining() > #tail && !reader.at_any(&[#(#stops),*]))
     };
-    let read = or_text(quote!(Many::<#ty>::parse_while(reader, |reader| #more)), arg);
+    let read = or_text(quote!(Many::<#ty>::parse_while(reader, |reader| #more)), arg, place.row);
     if arg.optional && token == 0 {
-        return read;
+        return quote!(#read?);
     }
     quote!({
-        let values = #read;
+        let values = #read?;
         if values.is_empty() {
             return Err(CommandError::Syntax);
         }
@@ -400,17 +444,21 @@ fn odd_error(arg: &Arg, row: &Row) -> TokenStream {
             let lower = row.lower();
             quote!(CommandError::WrongArity(#lower))
         }
-        Some(text) => quote!(CommandError::Text(#text)),
+        Some(text) => texts::error(text, row, &quote!(reader.last_word())),
     }
 }
 
-fn count_rules(arg: &Arg, tail: usize, width: usize) -> TokenStream {
-    let min = i64::from(arg.count_min);
+fn count_rules(arg: &Arg, row: &Row, tail: usize, width: usize) -> TokenStream {
+    let min = Literal::i64_unsuffixed(i64::from(arg.count_min));
+    let (tail, width) = (Literal::usize_unsuffixed(tail), Literal::usize_unsuffixed(width));
     let option = |text: &Option<String>| match text {
-        Some(text) => quote!(Some(#text)),
+        Some(text) => {
+            let text = texts::filled(text, row);
+            quote!(Some(#text))
+        }
         None => quote!(None),
     };
-    let zero = arg.errors.zero.as_deref().unwrap_or("ERR numkeys should be greater than 0");
+    let zero = texts::filled(arg.errors.zero.as_deref().unwrap_or("ERR numkeys should be greater than 0"), row);
     let (many, integer) = (option(&arg.errors.many), option(&arg.errors.integer));
     quote!(argv::CountRules { min: #min, width: #width, tail: #tail, zero: #zero, many: #many, integer: #integer })
 }
@@ -424,6 +472,11 @@ pub fn split(arg: &Arg, halves: &[Arg], context: &Context<'_>) -> TokenStream {
         #(let #fields = Many::parse_count(reader, half)?;)*
         Ok(Self { #(#fields),* })
     }
+}
+
+/// True when the choice stands among options, where it may be made twice by mistake.
+fn has_agrees(arg: &Arg) -> bool {
+    arg.in_run() && arg.token.is_none() && !arg.last_wins && !arg.multiple
 }
 
 /// What a choice consists of in Rust.
@@ -442,11 +495,12 @@ pub fn choice(arg: &Arg, variants: &[Arg], context: &Context<'_>) -> Choice {
     let lifetime = if borrowing { quote!('a) } else { quote!('_) };
     let (fallback, told): (Vec<&Arg>, Vec<&Arg>) = variants.iter().partition(|variant| !variant.starts_with_token());
     // With a fallback, a token counts only when what it needs follows; otherwise the word is the fallback's.
-    let look_ahead = !fallback.is_empty();
+    let look_ahead = !fallback.is_empty() || context.row.option_error.is_some();
     let arms = told.iter().map(|variant| {
         let variant_ident = names::variant(variant);
         let words = variant.min_words();
-        let enough = (look_ahead && words > 1).then(|| quote!(reader.remaining() >= #words &&));
+        let words_literal = Literal::usize_unsuffixed(words);
+        let enough = (look_ahead && words > 1).then(|| quote!(reader.remaining() >= #words_literal &&));
         let condition = match &variant.token {
             Some(token) => {
                 let token = &token.value;
@@ -472,18 +526,18 @@ pub fn choice(arg: &Arg, variants: &[Arg], context: &Context<'_>) -> Choice {
             Ok(Some(value))
         }
     };
-    let agrees = (arg.in_run() && arg.token.is_none() && !arg.repeatable && !arg.multiple).then(|| {
-        let pairs = variants.iter().filter(|variant| variant.is_flag() || variant.repeatable).map(|variant| {
+    let agrees = has_agrees(arg).then(|| {
+        let again = |variant: &&Arg| {
+            let repeatable = variant.repeatable.or(arg.repeatable);
+            repeatable == Some(true) || (variant.is_flag() && repeatable.is_none())
+        };
+        let pairs = variants.iter().filter(again).map(|variant| {
             let variant_ident = names::variant(variant);
             let rest = if variant.is_flag() { quote!() } else { quote!((_)) };
             quote!((Self::#variant_ident #rest, Self::#variant_ident #rest))
         });
         let pairs: Vec<_> = pairs.collect();
-        let body = if pairs.is_empty() {
-            quote!(false)
-        } else {
-            quote!(matches!((earlier, later), #(#pairs)|*))
-        };
+        let body = if pairs.is_empty() { quote!(false) } else { quote!(matches!((earlier, later), #(#pairs)|*)) };
         let (earlier, later) =
             if pairs.is_empty() { (quote!(_earlier), quote!(_later)) } else { (quote!(earlier), quote!(later)) };
         quote! {
@@ -494,11 +548,14 @@ pub fn choice(arg: &Arg, variants: &[Arg], context: &Context<'_>) -> Choice {
         }
     });
     let none = match &arg.error {
-        Some(text) => quote!(if reader.remaining() == 0 {
-            Err(CommandError::Syntax)
-        } else {
-            Err(CommandError::Text(#text))
-        }),
+        Some(text) => {
+            let error = texts::error(text, context.row, &quote!(word));
+            let pattern = if text.contains(texts::WORD) { quote!(word) } else { quote!(_) };
+            quote!(match reader.peek() {
+                Some(#pattern) => Err(#error),
+                None => Err(CommandError::Syntax),
+            })
+        }
         None => quote!(Err(CommandError::Syntax)),
     };
     let parse = match (fallback.first(), told.is_empty()) {

@@ -76,7 +76,11 @@ pub fn args_type(row: &Row, lifetime: &TokenStream) -> Option<TokenStream> {
 
 /// The trait that a row's method stands in.
 pub fn trait_of(row: &Row) -> String {
-    if row.route.value == Route::Connection { "SessionCommands".to_owned() } else { names::group_trait(&row.group).to_string() }
+    if row.route.value == Route::Connection {
+        "SessionCommands".to_owned()
+    } else {
+        names::group_trait(&row.group).to_string()
+    }
 }
 
 /// Every trait, and the bounds that put them together.
@@ -85,16 +89,13 @@ pub fn traits(table: &Table) -> TokenStream {
     let mut items = Vec::new();
     let (mut core, mut extension) = (Vec::new(), Vec::new());
     for (group, owner) in &groups {
-        let rows: Vec<_> = table
-            .rows
-            .iter()
-            .filter(|row| row.group.value == *group && row.route.value != Route::Connection)
-            .collect();
+        let rows: Vec<_> =
+            table.rows.iter().filter(|row| row.group.value == *group && row.route.value != Route::Connection).collect();
         if rows.is_empty() {
             continue;
         }
         let ident = names::group_trait(group);
-        let doc = format!("Handlers of the `{group}` group.");
+        let doc = format!(" Handlers of the `{group}` group.");
         items.push(one_trait(table, &doc, &ident.to_string(), &rows));
         match owner {
             Owner::Runtime => core.push(ident),
@@ -102,7 +103,7 @@ pub fn traits(table: &Table) -> TokenStream {
         }
     }
     let session: Vec<_> = table.rows.iter().filter(|row| row.route.value == Route::Connection).collect();
-    let doc = "Handlers of the commands that are about the connection itself: rows with `route = \"connection\"`.";
+    let doc = " Handlers of the commands that are about the connection itself: rows with `route = \"connection\"`.";
     items.push(one_trait(table, doc, "SessionCommands", &session));
     let (reach, bound) = if extension.is_empty() {
         (quote!(), quote!())
@@ -119,7 +120,7 @@ pub fn traits(table: &Table) -> TokenStream {
                 fn extension(&mut self) -> Option<&mut dyn ExtensionCommands>;
             }
         };
-        (reach, quote!(HasExtension +))
+        (reach, quote!(HasExtension+))
     };
     let bounds = if core.is_empty() { quote!(#bound Sized) } else { quote!(#bound #(#core)+*) };
     quote! {
@@ -148,14 +149,15 @@ fn one_trait(table: &Table, doc: &str, name: &str, rows: &[&Row]) -> TokenStream
 /// The signature of a row's method.
 pub fn method(table: &Table, row: &Row) -> TokenStream {
     let name = names::row_method(row);
-    let doc = format!("{}", row.summary.value);
-    let place = format!("`{}` → {}. `{}:{}`.", crate::syntax::row(row), row.reply.text, table.file, row.line());
-    let borrowing = matches!(
-        output(row),
-        Output::Returned(ReplyType { kind: ReplyKind::Bulk | ReplyKind::Verbatim, .. })
-    );
-    let (generics, receiver, lifetime) =
-        if borrowing { (quote!(<'r>), quote!(&'r mut self), quote!('r)) } else { (quote!(), quote!(&mut self), quote!('_)) };
+    let doc = format!(" {}", row.summary.value);
+    let place = format!(" `{}` → {}. `{}:{}`.", crate::syntax::row(row), row.reply.text, table.file, row.line());
+    let borrowing =
+        matches!(output(row), Output::Returned(ReplyType { kind: ReplyKind::Bulk | ReplyKind::Verbatim, .. }));
+    let (generics, receiver, lifetime) = if borrowing {
+        (quote!(<'r>), quote!(&'r mut self), quote!('r))
+    } else {
+        (quote!(), quote!(&mut self), quote!('_))
+    };
     let arguments = args_type(row, &lifetime).map(|ty| quote!(args: #ty,));
     let (reply, returned) = match output(row) {
         Output::Returned(reply) => (quote!(), returned_type(&reply)),

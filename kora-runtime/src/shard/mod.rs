@@ -641,6 +641,11 @@ impl Shard {
         expiring || dropping
     }
 
+    /// Closes the clients that `matches` picks, once their outstanding replies are in.
+    pub fn kill_clients(&mut self, matches: impl FnMut(&Client) -> bool) {
+        self.core.clients.kill(matches);
+    }
+
     /// Marks clients that said nothing for `timeout` seconds to be closed.
     pub fn close_idle(&mut self) {
         let timeout_ms = u64::from(self.core.config.timeout) * 1000;

@@ -9,8 +9,8 @@ use super::zset::BigZset;
 
 pub use super::slab::Slab;
 
-/// A value behind a handle, in the slab of its database. Collections are boxed, so that the slab pays for a string no more than
-/// a string needs.
+/// A value behind a handle, in the slab of its database. Collections are boxed, so that the slab pays for a string no
+/// more than a string needs.
 #[derive(Debug, Clone)]
 pub enum Big {
     /// A long string.
@@ -53,8 +53,8 @@ impl Big {
         self.len() == 0
     }
 
-    /// Drops up to `max` elements and says whether any are left. The value is given up by the first call: it only gets smaller, until it can be dropped
-    /// at no cost.
+    /// Drops up to `max` elements and says whether any are left. The value is given up by the first call: it only gets
+    /// smaller, until it can be dropped at no cost.
     pub fn drain_some(&mut self, max: usize) -> bool {
         match self {
             Self::Str(bytes) => {

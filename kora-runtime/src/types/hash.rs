@@ -1,10 +1,10 @@
 //! Hashes: packed pairs in the entry, or a table of pairs.
 //!
-//! Owns: both forms and the step from the first to the second, which is never taken back. Refuses to know: which limits are
-//! configured, what a field means. Start at [`HashRef`] and [`HashMut`].
+//! Owns: both forms and the step from the first to the second, which is never taken back. Refuses to know: which limits
+//! are configured, what a field means. Start at [`HashRef`] and [`HashMut`].
 //!
 //! ```text
-//! packed    field, value, field, value…                           elements, see `packed`, in order of their first insertion
+//! packed    field, value, field, value…                           elements, see `packed`, in order of insertion
 //! a pair    field_len u8, or 255 and u32 LE │ field │ value       of a big hash: one allocation
 //! ```
 
@@ -104,7 +104,8 @@ impl<'a> HashRef<'a> {
         }
     }
 
-    /// Visits some pairs and returns the next position, 0 at the end; see [`Table::scan`]. A packed hash is visited at once.
+    /// Visits some pairs and returns the next position, 0 at the end; see [`Table::scan`]. A packed hash is visited at
+    /// once.
     pub fn scan(&self, position: u64, visit: &mut impl FnMut(Element<'a>, Element<'a>)) -> u64 {
         match self {
             Self::Packed(_) => {
@@ -143,7 +144,8 @@ impl<'a> Iterator for HashIter<'a> {
 pub struct HashMut<'a>(ValueMut<'a>);
 
 impl<'a> HashMut<'a> {
-    /// The hash that the entry of `value` holds; `None` when it holds another type. A new hash is [`Kind::HashPacked`] with an empty payload.
+    /// The hash that the entry of `value` holds; `None` when it holds another type. A new hash is [`Kind::HashPacked`]
+    /// with an empty payload.
     #[inline]
     pub fn open(value: ValueMut<'a>) -> Option<Self> {
         matches!(value.entry.kind(), Kind::HashPacked | Kind::HashBig).then_some(Self(value))
@@ -305,8 +307,7 @@ impl BigHash {
 
     /// As [`HashRef::scan`].
     pub fn scan<'a>(&'a self, position: u64, visit: &mut impl FnMut(Element<'a>, Element<'a>)) -> u64 {
-        let rehash = |pair: &Box<[u8]>| hash_of(&self.seeds, split(pair).0);
-        self.pairs.scan(position, rehash, &mut |pair| {
+        self.pairs.scan(position, |pair| hash_of(&self.seeds, split(pair).0), &mut |pair| {
             let (field, value) = elements(pair);
             visit(field, value);
         })

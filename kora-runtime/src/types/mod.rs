@@ -1,8 +1,8 @@
 //! Data types: plain containers that know neither RESP nor clock nor log.
 //!
-//! A small value lies in its [`Entry`](crate::keyspace::entry::Entry), a large one behind a handle in a [`Slab`]. Each collection
-//! has a pair of views that hide which: `HashRef` and `HashMut`, `SetRef` and `SetMut`… `open` gives one, or `None` when the
-//! entry holds another type.
+//! A small value lies in its [`Entry`](crate::keyspace::entry::Entry), a large one behind a handle in a [`Slab`]. Each
+//! collection has a pair of views that hide which: `HashRef` and `HashMut`, `SetRef` and `SetMut`… `open` gives one, or
+//! `None` when the entry holds another type.
 
 use std::hash::{BuildHasher, Hasher};
 

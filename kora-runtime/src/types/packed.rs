@@ -1,8 +1,9 @@
 //! Short elements one after another in a byte slice.
 //!
-//! Owns: the byte layout of one element. Refuses to know: what a sequence of elements means (pairs, members, a list) and where
-//! the bytes live; changes go through [`Entry::splice_payload`](crate::keyspace::entry::Entry::splice_payload).
-//! Start at [`Encoded`] to write, at [`Packed`] to read.
+//! Owns: the byte layout of one element. Refuses to know: what a sequence of elements means (pairs, members, a list)
+//! and where the bytes live; changes go through
+//! [`Entry::splice_payload`](crate::keyspace::entry::Entry::splice_payload). Start at [`Encoded`] to write, at
+//! [`Packed`] to read.
 //!
 //! ```text
 //! 0lllllll                bytes…  string of l = 0..=127 bytes
@@ -13,8 +14,9 @@
 //! 11110001 l l            bytes…  string of l bytes, u16 little endian
 //! 11110010 l l l l        bytes…  string of l bytes, u32 little endian
 //! ```
-//! A string that is the canonical decimal of an `i64` ("0", "-7"; not "+1", "01", "-0") is stored as that integer, anything in
-//! its shortest form. So equal elements have equal bytes, and a search compares bytes without reading any number.
+//! A string that is the canonical decimal of an `i64` ("0", "-7"; not "+1", "01", "-0") is stored as that integer,
+//! anything in its shortest form. So equal elements have equal bytes, and a search compares bytes without reading any
+//! number.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -35,7 +37,8 @@ pub(super) const SHORT_MAX: usize = 0x7f;
 /// Longest text of an `i64`, in bytes.
 const INT_TEXT_MAX: usize = 20;
 
-/// Most bytes of a packed collection: what one change may have to search and move, however large the configured limits are.
+/// Most bytes of a packed collection: what one change may have to search and move, however large the configured limits
+/// are.
 pub const PACKED_BYTES_MAX: usize = 256 << 10;
 
 /// Up to where a collection stays packed.
@@ -354,8 +357,8 @@ impl<'a> Packed<'a> {
         (at < self.0.len()).then(|| decode(self.0, at).0)
     }
 
-    /// Where `needle` lies among every `step`th element (the first, the one `step` after it…), or how many elements there are in all
-    /// when it is not among them.
+    /// Where `needle` lies among every `step`th element (the first, the one `step` after it…), or how many elements
+    /// there are in all when it is not among them.
     #[inline]
     pub fn find(self, needle: &Encoded<'_>, step: usize) -> Result<Range<usize>, usize> {
         let (mut at, mut len) = (0, 0);

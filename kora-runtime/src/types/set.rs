@@ -1,7 +1,7 @@
 //! Sets: sorted integers or packed members in the entry, or a table of members.
 //!
-//! Owns: the three forms and the steps between them, which are never taken back. Refuses to know: which limits are configured.
-//! Start at [`SetRef`] and [`SetMut`]; the integers are in [`ints`].
+//! Owns: the three forms and the steps between them, which are never taken back. Refuses to know: which limits are
+//! configured. Start at [`SetRef`] and [`SetMut`]; the integers are in [`ints`].
 
 pub mod ints;
 #[cfg(test)]
@@ -91,7 +91,8 @@ impl<'a> SetRef<'a> {
         }
     }
 
-    /// As [`contains`](Self::contains), for a member of another set; integers meet integers without a text between them.
+    /// As [`contains`](Self::contains), for a member of another set; integers meet integers without a text between
+    /// them.
     #[inline]
     pub fn contains_element(&self, member: Element<'_>) -> bool {
         match (self, member) {
@@ -101,7 +102,8 @@ impl<'a> SetRef<'a> {
         }
     }
 
-    /// All members: integers in ascending order, packed ones in order of insertion, those of a big set in no particular order.
+    /// All members: integers in ascending order, packed ones in order of insertion, those of a big set in no particular
+    /// order.
     pub fn iter(&self) -> SetIter<'a> {
         SetIter(match self {
             Self::Ints(ints) => Form::Ints(ints.iter()),
@@ -110,7 +112,8 @@ impl<'a> SetRef<'a> {
         })
     }
 
-    /// A member chosen by `random`: all alike in the compact forms, nearly so in a big set (see [`Table::sample_slot`]).
+    /// A member chosen by `random`: all alike in the compact forms, nearly so in a big set (see
+    /// [`Table::sample_slot`]).
     pub fn random(&self, random: u64) -> Option<Element<'a>> {
         match self {
             _ if self.is_empty() => None,
@@ -120,8 +123,8 @@ impl<'a> SetRef<'a> {
         }
     }
 
-    /// Visits some members and returns the next position, 0 at the end; see [`Table::scan`]. The compact forms are visited at
-    /// once.
+    /// Visits some members and returns the next position, 0 at the end; see [`Table::scan`]. The compact forms are
+    /// visited at once.
     pub fn scan(&self, position: u64, visit: &mut impl FnMut(Element<'a>)) -> u64 {
         match self {
             Self::Ints(_) | Self::Packed(_) => {
@@ -162,8 +165,8 @@ impl<'a> Iterator for SetIter<'a> {
 pub struct SetMut<'a>(ValueMut<'a>);
 
 impl<'a> SetMut<'a> {
-    /// The set that the entry of `value` holds; `None` when it holds another type. A new set is [`Kind::SetInts`] or [`Kind::SetPacked`]
-    /// with an empty payload: its first member decides.
+    /// The set that the entry of `value` holds; `None` when it holds another type. A new set is [`Kind::SetInts`] or
+    /// [`Kind::SetPacked`] with an empty payload: its first member decides.
     #[inline]
     pub fn open(value: ValueMut<'a>) -> Option<Self> {
         matches!(value.entry.kind(), Kind::SetInts | Kind::SetPacked | Kind::SetBig).then_some(Self(value))
@@ -182,8 +185,8 @@ impl<'a> SetMut<'a> {
 
     /// Adds `member`; true when it was not in the set.
     ///
-    /// Forms change as in Redis 7.2: integers that become too many make a table, integers that meet another member are packed if all
-    /// fit, packed members that become too many or too long make a table.
+    /// Forms change as in Redis 7.2: integers that become too many make a table, integers that meet another member are
+    /// packed if all fit, packed members that become too many or too long make a table.
     pub fn insert(&mut self, member: &[u8], limits: &SetLimits) -> bool {
         let kind = self.0.entry.kind();
         if kind != Kind::SetBig {
@@ -253,7 +256,8 @@ impl<'a> SetMut<'a> {
         }
     }
 
-    /// Adds `member` to a packed set, or to integers that can be packed with it; `None`, and nothing changed, when that does not fit.
+    /// Adds `member` to a packed set, or to integers that can be packed with it; `None`, and nothing changed, when that
+    /// does not fit.
     fn insert_packed(&mut self, member: &[u8], limits: &PackedLimits) -> Option<bool> {
         let entry = &mut *self.0.entry;
         let stored = Encoded::of(member);

@@ -15,7 +15,8 @@ enum Place<T> {
     Free(u32),
 }
 
-/// Values behind `u32` handles. Whoever holds a handle to a free place has lost count, which is an error of ours: such access panics.
+/// Values behind `u32` handles. Whoever holds a handle to a free place has lost count, which is an error of ours: such
+/// access panics.
 #[derive(Debug, Clone)]
 pub struct Slab<T> {
     chunks: Vec<Vec<Place<T>>>,

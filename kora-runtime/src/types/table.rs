@@ -1,40 +1,41 @@
 //! A hash table that grows and shrinks one small segment at a time.
 //!
-//! Owns: where a value lies, its tag and its mark. Refuses to know: keys, hash functions, expiry; the caller brings hashes
-//! and comparisons. Start at [`Table::find`] and [`Table::insert`].
+//! Owns: where a value lies, its tag and its mark. Refuses to know: keys, hash functions, expiry; the caller brings
+//! hashes and comparisons. Start at [`Table::find`] and [`Table::insert`].
 //!
-//! Linear hashing (Litwin 1980) over [`Segment`]s of about [`SEGMENT_LOAD`] values:
+//! Linear hashing (Litwin 1980) over segments of about [`SEGMENT_LOAD`] values; a value costs about 7 bytes beside
+//! itself.
 //!
 //! ```text
 //! hash   63 ……………………………………………………………… 0
 //!                                      └ width ┘  the low bits are the index of the segment
 //!                   └──── tag, 15 ────┘           from bit `base(width)`: compared before a value is touched
 //! ```
-//! With `n` segments, 2^w ≥ n > 2^(w-1), a segment is *wide* (w bits) when it or its sibling is one that the current round of
-//! splits has made, and *narrow* (w - 1 bits) while its split is still to come. A split moves the values whose next bit is 1 to a
-//! new last segment; a merge takes the last segment back. `base` moves on only every [`TAG_SERVES`] widths, so that the
-//! next bit of the hash is in the tag and four splits of five read no value at all, at the price of up to four bits of the tag.
+//! With `n` segments, 2^w ≥ n > 2^(w-1), a segment is *wide* (w bits) when it or its sibling is one that the current
+//! round of splits has made, and *narrow* (w - 1 bits) while its split is still to come. A split moves the values whose
+//! next bit is 1 to a new last segment; a merge takes the last segment back. `base` moves on only every fifth
+//! width, so that the next bit of the hash is in the tag and four splits of five read no value at all, at the price of
+//! up to four bits of the tag.
 //!
 //! Segments stand in fixed chunks, so growth never moves them all, and a position in *bit-reversed* hash order
 //! means the same whatever has been split or merged: a segment of width k covers one prefix of k bits of that order.
 
 mod segment;
+mod shape;
 #[cfg(test)]
 mod tests;
 
 use super::chance;
 use segment::{MARK, Segment, TAG_MASK};
+use shape::{Shape, base_of, tag_of};
 
 /// Values per segment, on average, at which segments are split.
-pub const SEGMENT_LOAD: usize = 40;
+pub const SEGMENT_LOAD: usize = 22;
 
 /// Values per segment, on average, below which segments are merged.
-pub const SEGMENT_LOAD_MIN: usize = SEGMENT_LOAD / 4;
+pub const SEGMENT_LOAD_MIN: usize = SEGMENT_LOAD / 3;
 
-/// Widths of a segment that one set of tags serves.
-const TAG_SERVES: u32 = 5;
-
-const CHUNK_BITS: u32 = 8;
+const CHUNK_BITS: u32 = 7;
 const CHUNK_SEGMENTS: usize = 1 << CHUNK_BITS;
 
 /// Draws of [`Table::sample_slot`] before it settles for the next value there is.
@@ -119,16 +120,17 @@ impl<T> Table<T> {
     /// The value at `slot`.
     #[inline]
     pub fn get(&self, slot: Slot) -> &T {
-        &self.segment(slot.segment as usize).values[slot.index as usize]
+        &self.segment(slot.segment as usize).values()[slot.index as usize]
     }
 
     /// The value at `slot`, to change; its hash must stay what it is.
     #[inline]
     pub fn get_mut(&mut self, slot: Slot) -> &mut T {
-        &mut self.segment_mut(slot.segment as usize).values[slot.index as usize]
+        self.segment_mut(slot.segment as usize).value_mut(slot.index as usize)
     }
 
-    /// Adds a value that the table does not hold yet. `rehash` gives the hash of any value: one segment may have to split first.
+    /// Adds a value that the table does not hold yet. `rehash` gives the hash of any value: one segment may have to
+    /// split first.
     pub fn insert(&mut self, hash: u64, value: T, marked: bool, rehash: impl Fn(&T) -> u64) -> Slot {
         if self.len >= self.shape.segments * SEGMENT_LOAD {
             self.grow(rehash);
@@ -143,7 +145,7 @@ impl<T> Table<T> {
             chunk.marked += 1;
             self.marked += 1;
         }
-        Slot { segment: at as u32, index: (self.segment(at).values.len() - 1) as u32 }
+        Slot { segment: at as u32, index: (self.segment(at).len() - 1) as u32 }
     }
 
     /// Takes out the value at `slot`. `rehash` as for [`insert`](Self::insert): one segment may be merged away.
@@ -156,13 +158,13 @@ impl<T> Table<T> {
     /// True when the value at `slot` is marked.
     #[inline]
     pub fn is_marked(&self, slot: Slot) -> bool {
-        self.segment(slot.segment as usize).tags[slot.index as usize] & MARK != 0
+        self.segment(slot.segment as usize).tag(slot.index as usize) & MARK != 0
     }
 
     /// Marks the value at `slot`, or takes its mark away.
     pub fn set_mark(&mut self, slot: Slot, marked: bool) {
         let chunk = &mut self.chunks[slot.segment as usize >> CHUNK_BITS];
-        let tag = &mut chunk.segments[slot.segment as usize % CHUNK_SEGMENTS].tags[slot.index as usize];
+        let tag = chunk.segments[slot.segment as usize % CHUNK_SEGMENTS].tag_mut(slot.index as usize);
         match (*tag & MARK != 0, marked) {
             (false, true) => {
                 *tag |= MARK;
@@ -178,15 +180,15 @@ impl<T> Table<T> {
         }
     }
 
-    /// Visits the values of one segment and returns the position of the next one; the scan starts at position 0 and is done when
-    /// 0 comes back. Whatever is present throughout a scan is visited exactly once, whatever splits and merges happen in
-    /// between. Positions leave their low 16 bits 0.
+    /// Visits the values of one segment and returns the position of the next one; the scan starts at position 0 and is
+    /// done when 0 comes back. Whatever is present throughout a scan is visited exactly once, whatever splits and
+    /// merges happen in between. Positions leave their low 16 bits 0.
     pub fn scan<'t>(&'t self, position: u64, rehash: impl Fn(&T) -> u64, visit: &mut impl FnMut(&'t T)) -> u64 {
         if self.len == 0 {
             return 0;
         }
         let (segment, start, next) = self.shape.interval(position);
-        let values = &self.segment(segment).values;
+        let values = self.segment(segment).values();
         if position == start {
             values.iter().for_each(visit);
         } else {
@@ -196,8 +198,8 @@ impl<T> Table<T> {
         next
     }
 
-    /// Visits the marked values of one segment, hands those that `visit` gives up to `sink`, and returns the next position as
-    /// [`scan`](Self::scan) does, with the number of values visited.
+    /// Visits the marked values of one segment, hands those that `visit` gives up to `sink`, and returns the next
+    /// position as [`scan`](Self::scan) does, with the number of values visited.
     pub fn sweep_marked(
         &mut self,
         position: u64,
@@ -210,14 +212,14 @@ impl<T> Table<T> {
         }
         let (at, _, next) = self.shape.interval(position);
         let (mut index, mut visited, mut removed) = (0, 0, 0);
-        while index < self.segment(at).tags.len() {
+        while index < self.segment(at).len() {
             let segment = self.segment(at);
-            if segment.tags[index] & MARK == 0 {
+            if segment.tag(index) & MARK == 0 {
                 index += 1;
                 continue;
             }
             visited += 1;
-            match visit(&segment.values[index]) {
+            match visit(&segment.values()[index]) {
                 Sweep::Keep => index += 1,
                 // The last value takes its place and is looked at next.
                 Sweep::Remove => {
@@ -232,9 +234,9 @@ impl<T> Table<T> {
         (next, visited)
     }
 
-    /// A value chosen by `random`. Every value has the same chance, but for the few in a segment more than five standard deviations
-    /// fuller than its like (one in millions), whose chance is smaller, and for one choice in about 10^6 that
-    /// runs out of draws and takes the first segment with a value. A draw rejects fewer than 9 times in 10.
+    /// A value chosen by `random`. Every value has the same chance, but for the few in a segment more than five
+    /// standard deviations fuller than its like (one in millions), whose chance is smaller, and for one choice in about
+    /// 10^6 that runs out of draws and takes the first segment with a value. A draw rejects fewer than 9 times in 10.
     pub fn sample_slot(&self, random: u64) -> Option<Slot> {
         if self.len == 0 {
             return None;
@@ -251,7 +253,7 @@ impl<T> Table<T> {
         for _ in 0..SAMPLE_TRIES {
             let segment = chance::pick(random, segments);
             random = chance::next(random);
-            let len = self.segment(segment).values.len();
+            let len = self.segment(segment).len();
             let index = chance::pick(random, bound.max(len));
             random = chance::next(random);
             if index < len {
@@ -260,7 +262,7 @@ impl<T> Table<T> {
         }
         let first = chance::pick(random, segments);
         (first..segments).chain(0..first).find_map(|segment| {
-            let len = self.segment(segment).values.len();
+            let len = self.segment(segment).len();
             let index = (len > 0).then(|| chance::pick(chance::next(random), len))?;
             Some(Slot { segment: segment as u32, index: index as u32 })
         })
@@ -271,8 +273,8 @@ impl<T> Table<T> {
         self.sample_slot(random).map(|slot| self.get(slot))
     }
 
-    /// A marked value chosen by `random`: fair while most values are marked; of a few marked ones, those that follow a long run of
-    /// segments without any come up more often.
+    /// A marked value chosen by `random`: fair while most values are marked; of a few marked ones, those that follow a
+    /// long run of segments without any come up more often.
     pub fn sample_marked_slot(&self, random: u64) -> Option<Slot> {
         if self.marked == 0 {
             return None;
@@ -280,10 +282,10 @@ impl<T> Table<T> {
         let first = chance::pick(random, self.shape.segments);
         let random = chance::next(random);
         let pick_from = |segment: usize| {
-            let tags = &self.segment(segment).tags;
-            let marked = tags.iter().filter(|tag| **tag & MARK != 0).count();
+            let tags = || self.segment(segment).tags().enumerate().filter(|(_, tag)| tag & MARK != 0);
+            let marked = tags().count();
             let wanted = (marked > 0).then(|| chance::pick(random, marked))?;
-            let index = tags.iter().enumerate().filter(|(_, tag)| **tag & MARK != 0).nth(wanted)?.0;
+            let index = tags().nth(wanted)?.0;
             Some(Slot { segment: segment as u32, index: index as u32 })
         };
         let chunk_end = ((first >> CHUNK_BITS) + 1) << CHUNK_BITS;
@@ -303,16 +305,15 @@ impl<T> Table<T> {
         Iter { chunks: self.chunks.iter(), segments: [].iter(), values: [].iter(), left: self.len }
     }
 
-    /// Hands up to `max` values to `sink` and returns how many: dropping a large table in slices. The table is given up by the first call: nothing
-    /// can be found in it any more, only drained, until it is empty and as new.
+    /// Hands up to `max` values to `sink` and returns how many: dropping a large table in slices. The table is given up
+    /// by the first call: nothing can be found in it any more, only drained, until it is empty and as new.
     pub fn drain_some(&mut self, max: usize, sink: &mut impl FnMut(T)) -> usize {
         let mut drained = 0;
         while drained < max && self.shape.segments > 0 {
             let last = self.segment_mut(self.shape.segments - 1);
-            let from = last.values.len().saturating_sub(max - drained);
-            drained += last.values.len() - from;
-            let marked = last.tags.drain(from..).filter(|tag| tag & MARK != 0).count();
-            last.values.drain(from..).for_each(&mut *sink);
+            let from = last.len().saturating_sub(max - drained);
+            drained += last.len() - from;
+            let marked = last.drain_from(from, sink);
             let emptied = from == 0;
             self.marked -= marked;
             self.chunks[(self.shape.segments - 1) >> CHUNK_BITS].marked -= marked;
@@ -423,7 +424,8 @@ impl<T> Table<T> {
         self.shape = Shape::of(self.shape.segments + 1);
     }
 
-    /// Takes away the last segment, of which the byte count and the count of its chunk are set right here, the table's own counts not.
+    /// Takes away the last segment, of which the byte count and the count of its chunk are set right here, the table's
+    /// own counts not.
     fn pop_segment(&mut self) -> Segment<T> {
         let chunk = self.chunks.last_mut().expect("the caller saw a segment");
         let segment = chunk.segments.pop().expect("a chunk is dropped with its last segment");
@@ -480,7 +482,7 @@ impl<'a, T> Iterator for Iter<'a, T> {
                 return Some(value);
             }
             match self.segments.next() {
-                Some(segment) => self.values = segment.values.iter(),
+                Some(segment) => self.values = segment.values().iter(),
                 None => self.segments = self.chunks.next()?.segments.iter(),
             }
         }
@@ -492,68 +494,3 @@ impl<'a, T> Iterator for Iter<'a, T> {
 }
 
 impl<T> ExactSizeIterator for Iter<'_, T> {}
-
-/// How many segments there are, and what follows from it for addresses.
-#[derive(Debug, Clone, Copy)]
-struct Shape {
-    segments: usize,
-    /// The address bits of a wide segment.
-    mask: u64,
-    /// The highest of them, 0 while there is one segment.
-    half: u64,
-    base_wide: u8,
-    base_narrow: u8,
-}
-
-impl Shape {
-    const EMPTY: Self = Self { segments: 0, mask: 0, half: 0, base_wide: 0, base_narrow: 0 };
-
-    fn of(segments: usize) -> Self {
-        if segments <= 1 {
-            return Self { segments, ..Self::EMPTY };
-        }
-        let width = (segments - 1).ilog2() + 1;
-        assert!(width <= 32, "a slot numbers its segment in 32 bits");
-        Self {
-            segments,
-            mask: (1 << width) - 1,
-            half: 1 << (width - 1),
-            base_wide: base_of(width),
-            base_narrow: base_of(width - 1),
-        }
-    }
-
-    /// The segment that a hash belongs to, and the base of its tags.
-    #[inline]
-    fn locate(&self, hash: u64) -> (usize, u8) {
-        let low = hash & (self.mask >> 1);
-        if (low | self.half) as usize >= self.segments {
-            (low as usize, self.base_narrow)
-        } else {
-            ((hash & self.mask) as usize, self.base_wide)
-        }
-    }
-
-    /// The segment that covers `position`, where what it covers starts, and where the next segment's part starts, 0 at the end.
-    fn interval(&self, position: u64) -> (usize, u64, u64) {
-        let hash = position.reverse_bits();
-        let (segment, _) = self.locate(hash);
-        let narrow = ((hash & (self.mask >> 1)) | self.half) as usize >= self.segments;
-        let covered = if narrow { self.mask >> 1 } else { self.mask };
-        let start = (hash & covered).reverse_bits();
-        // The size of the interval is the lowest of the covered bits, reversed; with no bit covered it is everything.
-        let size = 1_u64.checked_shl(64 - covered.count_ones()).unwrap_or(0);
-        (segment, start, if size == 0 { 0 } else { start.wrapping_add(size) })
-    }
-}
-
-#[inline]
-fn tag_of(hash: u64, base: u8) -> u16 {
-    (hash >> base) as u16 & TAG_MASK
-}
-
-/// The first bit of the hash that tags hold in a segment of this width.
-#[inline]
-fn base_of(width: u32) -> u8 {
-    (width - width % TAG_SERVES) as u8
-}

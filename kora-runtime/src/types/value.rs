@@ -1,7 +1,7 @@
 //! A key's value, open for change.
 //!
-//! Owns: the step from a value inside its entry to a big one. Refuses to know: what a change means; each type brings its own
-//! guard around [`ValueMut`]. Start there.
+//! Owns: the step from a value inside its entry to a big one. Refuses to know: what a change means; each type brings
+//! its own guard around [`ValueMut`]. Start there.
 
 use ahash::RandomState;
 

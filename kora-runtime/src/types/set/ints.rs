@@ -3,9 +3,9 @@
 //! Owns: the payload of `Kind::SetInts`. Refuses to know: texts, limits. Start at [`Ints`].
 //!
 //! ```text
-//! width u8: 2, 4 or 8 │ integer LE, ascending │ integer…        nothing at all, not even the width, while a set is being made
+//! width u8: 2, 4 or 8 │ integer LE, ascending │ integer…
 //! ```
-//! The width is that of the widest integer there has been.
+//! While a set is being made there may be nothing, not even the width. The width is that of the widest integer there has been.
 
 use crate::keyspace::entry::{Entry, Kind};
 

@@ -163,7 +163,7 @@ fn members_of_a_big_set_cost_little() {
         big.insert(format!("member:{int:09}").as_bytes());
     }
     let overhead = (big.heap_bytes() - 50_000 * 16) as f64 / 50_000.0;
-    assert!(overhead < 23.0, "{overhead} bytes");
+    assert!(overhead < 23.5, "{overhead} bytes");
     let mut big = Big::Set(Box::new(big));
     while big.drain_some(1_000) {}
     assert_eq!(big.heap_bytes(), size_of::<BigSet>());
