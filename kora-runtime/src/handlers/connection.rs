@@ -6,7 +6,7 @@
 use super::session::describe;
 use crate::argv::Argv;
 use crate::error::CommandError;
-use crate::reply::{ArrayReply, Bulk, ReplyBuf, Simple, Verbatim};
+use crate::reply::{ArrayReply, Bulk, ReplyBuf, Simple};
 use crate::resp::value::{bulk_of, integer_of};
 use crate::shard::clients::Client;
 use crate::shard::cx::ShardCx;
@@ -31,7 +31,7 @@ impl ConnectionCommands for ShardCx<'_> {
     }
 
     /// One line for each client of this shard that the filter lets through.
-    fn client_list(&mut self, args::ClientList { filter }: args::ClientList<'_>) -> Result<Verbatim, CommandError> {
+    fn client_list<'r>(&'r mut self, args::ClientList { filter }: args::ClientList<'_>) -> Result<Bulk<'r>, CommandError> {
         use args::{ClientListFilter as Filter, ClientListFilterType as Kind};
         let now_ms = self.core.now_ms;
         let shown = |client: &&Client| match filter {
@@ -44,7 +44,7 @@ impl ConnectionCommands for ShardCx<'_> {
             lines.push_str(&describe(client, now_ms));
             lines.push('\n');
         }
-        Ok(Verbatim(lines.into_bytes()))
+        Ok(Bulk::Owned(lines.into_bytes()))
     }
 
     /// Counts the clients of this shard that were marked; [`client_kill`] makes the reply of it.

@@ -78,7 +78,7 @@ impl GenericCommands for ShardCx<'_> {
     fn ttl(&mut self, _: args::Ttl<'_>) -> Result<i64, CommandError> {
         Err(CommandError::Text("ERR not there yet"))
     }
-    fn r#type(&mut self, _: args::Type<'_>) -> Result<Simple, CommandError> {
+    fn r#type(&mut self, _: args::Type<'_>) -> Result<&'static str, CommandError> {
         Err(CommandError::Text("ERR not there yet"))
     }
     fn unlink(&mut self, _: args::Unlink<'_>) -> Result<i64, CommandError> {

@@ -15,7 +15,7 @@ use crate::keyspace::typed::Hash;
 use crate::limits::REPLY_BYTES_MAX;
 use crate::random::Random;
 use crate::reply::{ArrayReply, Bulk, MapReply, Protocol, ReplyBuf};
-use crate::resp::extended::{SumError, add_decimal};
+use crate::resp::extended::{Extended, SumError, add_decimal};
 use crate::shard::cx::ShardCx;
 use crate::table::{HashCommands, args};
 use crate::types::hash::Pair;
@@ -117,15 +117,14 @@ impl HashCommands for ShardCx<'_> {
         &'r mut self,
         args::Hincrbyfloat { key, field, increment }: args::Hincrbyfloat<'r>,
     ) -> Result<Bulk<'r>, CommandError> {
-        if !increment.is_finite() {
+        // The increment is judged before the key is looked at, as in Redis.
+        if !Extended::parse(increment).ok_or(CommandError::NotAFloat)?.is_finite() {
             return Err(CommandError::Text("ERR value is NaN or Infinity"));
         }
-        // The shortest text that means this double: what the client wrote, to as many digits as a double holds.
-        let increment = format!("{increment:e}");
         let limits = self.hash_limits();
         let current = self.read::<Hash>(key)?.and_then(|hash| hash.get(field));
         let current = current.unwrap_or(Element::Int(0));
-        let sum = add_decimal(current.bytes(&mut Digits::new()), increment.as_bytes()).map_err(|error| match error {
+        let sum = add_decimal(current.bytes(&mut Digits::new()), increment).map_err(|error| match error {
             SumError::CurrentNotAFloat => CommandError::HashValueNotAFloat,
             SumError::IncrementNotAFloat => CommandError::NotAFloat,
             SumError::NanOrInfinity => CommandError::NanOrInfinity,

@@ -384,3 +384,6 @@ impl ListCommands for ShardCx<'_> {
         self.push_elements_if_exists(key, elements, End::Back)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,10 +63,10 @@ impl ServerCommands for ShardCx<'_> {
     fn flushdb(&mut self, _: args::Flushdb) -> Result<(), CommandError> {
         Err(CommandError::Text("ERR not there yet"))
     }
-    fn info(&mut self, _: args::Info<'_>) -> Result<Verbatim, CommandError> {
+    fn info<'r>(&'r mut self, _: args::Info<'_>) -> Result<Bulk<'r>, CommandError> {
         Err(CommandError::Text("ERR not there yet"))
     }
-    fn memory_doctor(&mut self) -> Result<Verbatim, CommandError> {
+    fn memory_doctor<'r>(&'r mut self) -> Result<Bulk<'r>, CommandError> {
         Err(CommandError::Text("ERR not there yet"))
     }
     fn memory_help(&mut self, _: ArrayReply<'_, Simple>) -> Result<(), CommandError> {

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use crate::error::CommandError;
 use crate::keyspace::DATABASES;
-use crate::reply::{Bulk, Protocol, ReplyBuf, Simple, Verbatim};
+use crate::reply::{Bulk, Protocol, ReplyBuf};
 use crate::shard::clients::{Client, ReplyMode};
 use crate::shard::core::Core;
 use crate::table::{SessionCommands, args};
@@ -172,7 +172,7 @@ impl SessionCommands for SessionCx<'_> {
         Ok(())
     }
 
-    fn reset(&mut self) -> Result<Simple, CommandError> {
+    fn reset(&mut self) -> Result<&'static str, CommandError> {
         let authenticated = self.core.config.requirepass.is_empty();
         let client = self.client();
         client.db = 0;
@@ -182,7 +182,7 @@ impl SessionCommands for SessionCx<'_> {
         client.reply_mode = ReplyMode::On;
         client.no_evict = false;
         client.no_touch = false;
-        Ok(Simple("RESET"))
+        Ok("RESET")
     }
 
     fn client_id(&mut self) -> Result<i64, CommandError> {
@@ -217,11 +217,11 @@ impl SessionCommands for SessionCx<'_> {
         Ok(())
     }
 
-    fn client_info(&mut self) -> Result<Verbatim, CommandError> {
+    fn client_info(&mut self) -> Result<Bulk<'_>, CommandError> {
         let now_ms = self.core.now_ms;
         let mut line = describe(self.client(), now_ms);
         line.push('\n');
-        Ok(Verbatim(line.into_bytes()))
+        Ok(Bulk::Owned(line.into_bytes()))
     }
 
     fn client_reply(
