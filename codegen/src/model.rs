@@ -112,6 +112,8 @@ vocabulary! {
         Unsigned = "unsigned",
         /// An f64.
         Double = "double",
+        /// A float as it was sent.
+        Decimal = "decimal",
         /// A duration in seconds.
         Seconds = "seconds",
         /// A duration in milliseconds.

@@ -17,4 +17,6 @@ pub mod reply;
 pub mod resp;
 pub mod shard;
 pub mod table;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod types;

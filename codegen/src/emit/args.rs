@@ -32,7 +32,10 @@ pub fn borrows(arg: &Arg) -> bool {
     arg.multiple
         || match &arg.shape {
             Shape::Scalar(scalar) => {
-                matches!(scalar, Type::Key | Type::String | Type::Pattern | Type::LexBound | Type::StreamId)
+                matches!(
+                    scalar,
+                    Type::Key | Type::String | Type::Pattern | Type::Decimal | Type::LexBound | Type::StreamId
+                )
             }
             Shape::RestSplit(_) => true,
             Shape::OneOf(parts) | Shape::Block(parts) => parts.iter().any(borrows),
@@ -43,7 +46,7 @@ pub fn borrows(arg: &Arg) -> bool {
 pub fn value_type(parent: &str, arg: &Arg, lifetime: &TokenStream) -> TokenStream {
     match &arg.shape {
         Shape::Scalar(scalar) => match scalar {
-            Type::Key | Type::String | Type::Pattern => quote!(& #lifetime [u8]),
+            Type::Key | Type::String | Type::Pattern | Type::Decimal => quote!(& #lifetime [u8]),
             Type::Integer | Type::Seconds | Type::Milliseconds | Type::UnixSeconds | Type::UnixMilliseconds => {
                 quote!(i64)
             }

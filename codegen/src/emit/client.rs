@@ -126,7 +126,7 @@ struct Parameter {
 }
 
 fn is_bytes(arg: &Arg) -> bool {
-    matches!(arg.shape, Shape::Scalar(Type::Key | Type::String | Type::Pattern))
+    matches!(arg.shape, Shape::Scalar(Type::Key | Type::String | Type::Pattern | Type::Decimal))
 }
 
 fn parameter(parent: &str, arg: &Arg) -> Parameter {

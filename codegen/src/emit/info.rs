@@ -346,7 +346,7 @@ fn kind_word(arg: &Arg) -> &'static str {
             Type::String | Type::LexBound | Type::StreamId => "string",
             Type::Pattern => "pattern",
             Type::Integer | Type::Unsigned | Type::Seconds | Type::Milliseconds | Type::Cursor => "integer",
-            Type::Double | Type::ScoreBound => "double",
+            Type::Double | Type::Decimal | Type::ScoreBound => "double",
             Type::UnixSeconds | Type::UnixMilliseconds => "unix-time",
             Type::Flag => "pure-token",
         },

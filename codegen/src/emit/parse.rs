@@ -315,7 +315,7 @@ fn value(arg: &Arg, place: &Context<'_>) -> TokenStream {
 fn one(arg: &Arg, place: &Context<'_>) -> TokenStream {
     let read = match &arg.shape {
         Shape::Scalar(scalar) => match scalar {
-            Type::Key | Type::String | Type::Pattern => return quote!(reader.next_bytes()?),
+            Type::Key | Type::String | Type::Pattern | Type::Decimal => return quote!(reader.next_bytes()?),
             Type::Integer | Type::Seconds | Type::Milliseconds | Type::UnixSeconds | Type::UnixMilliseconds => {
                 quote!(reader.next_i64())
             }

@@ -33,6 +33,8 @@ pub struct Detached {
     pub access: u32,
     /// A command failed while it changed this value.
     pub fenced: bool,
+    /// A string that was last changed in place.
+    pub raw: bool,
 }
 
 impl Database {
@@ -142,12 +144,13 @@ impl Database {
             expiry_ms: entry.expiry_ms(),
             access: entry.access(),
             fenced: entry.is_fenced(),
+            raw: entry.is_raw(),
         }
     }
 
     /// Puts a value under a key that is not there.
     pub fn attach(&mut self, hash: u64, key: &[u8], value: Detached, seeds: &RandomState) -> Slot {
-        let Detached { kind, inline, big, expiry_ms, access, fenced } = value;
+        let Detached { kind, inline, big, expiry_ms, access, fenced, raw } = value;
         let mut entry = match big {
             Some(big) => Entry::new(key, kind, &self.bigs.insert(big).to_le_bytes(), expiry_ms, access),
             None => Entry::new(key, kind, &inline, expiry_ms, access),
@@ -155,11 +158,14 @@ impl Database {
         if fenced {
             entry.fence();
         }
+        if raw {
+            entry.set_raw();
+        }
         self.insert(hash, entry, seeds)
     }
 
     /// Visits some entries from a scan position on; see [`Table::scan`].
-    pub fn scan(&self, position: u64, seeds: &RandomState, visit: &mut impl FnMut(&Entry)) -> u64 {
+    pub fn scan<'d>(&'d self, position: u64, seeds: &RandomState, visit: &mut impl FnMut(&'d Entry)) -> u64 {
         self.table.scan(position, |entry| hash_of(seeds, entry.key()), visit)
     }
 

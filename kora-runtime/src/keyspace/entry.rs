@@ -167,6 +167,12 @@ impl Entry {
             .then(|| u64::from_le_bytes(self.0[EXPIRY_AT..EXPIRY_AT + 8].try_into().expect("eight bytes")))
     }
 
+    /// True when the key is dead at `now_ms` and only waits to be removed.
+    #[inline]
+    pub fn is_expired(&self, now_ms: u64) -> bool {
+        self.expiry_ms().is_some_and(|expiry_ms| expiry_ms <= now_ms)
+    }
+
     /// Sets or clears the expiry.
     pub fn set_expiry_ms(&mut self, expiry_ms: Option<u64>) {
         match (self.expiry_ms(), expiry_ms) {

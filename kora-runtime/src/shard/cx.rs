@@ -72,13 +72,15 @@ impl<'s> ShardCx<'s> {
     /// Finds a live key in a database; one that has expired is removed on the way and told of.
     #[inline]
     pub fn find_in(&mut self, db: u8, key: &[u8]) -> Option<Slot> {
-        let core = &mut *self.core;
-        let hash = core.keyspace.hash(key);
-        let database = core.keyspace.database(usize::from(db));
+        self.find_hashed(db, self.core.keyspace.hash(key), key)
+    }
+
+    /// As [`ShardCx::find_in`], for a caller that needs the key's hash again.
+    #[inline]
+    fn find_hashed(&mut self, db: u8, hash: u64, key: &[u8]) -> Option<Slot> {
+        let database = self.core.keyspace.database(usize::from(db));
         let slot = database.find(hash, key)?;
-        if let Some(expiry_ms) = database.entry(slot).expiry_ms()
-            && expiry_ms <= core.now_ms
-        {
+        if database.entry(slot).is_expired(self.core.now_ms) {
             self.expire_now(db, slot, key);
             return None;
         }
@@ -124,6 +126,13 @@ impl<'s> ShardCx<'s> {
     pub fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
         let slot = self.find(key)?;
         Some(self.core.keyspace.database(usize::from(self.call.db)).entry(slot))
+    }
+
+    /// The entry of a live key, counted as a hit or miss, its access clock not moved (EXISTS, TTL, TYPE).
+    pub fn glance(&mut self, key: &[u8]) -> Option<&Entry> {
+        let found = self.find(key);
+        self.count_lookup(found.is_some());
+        Some(self.core.keyspace.database(usize::from(self.call.db)).entry(found?))
     }
 
     #[inline]
@@ -191,9 +200,9 @@ impl<'s> ShardCx<'s> {
         database.insert(hash, Entry::new(key, kind, payload, expiry_ms, access), seeds)
     }
 
-    /// True when the key exists; counts as a lookup.
+    /// True when the key exists; counts as a lookup, and does not move its access clock.
     pub fn exists(&mut self, key: &[u8]) -> bool {
-        self.lookup(key).is_some()
+        self.glance(key).is_some()
     }
 
     /// Sets a key to a string, whatever it held before. Says nothing: the caller tells the event.
@@ -210,15 +219,16 @@ impl<'s> ShardCx<'s> {
     #[inline]
     fn set_inline(&mut self, key: &[u8], kind: Kind, payload: &[u8], expiry: ExpiryChange) {
         let hash = self.core.keyspace.hash(key);
-        let access = self.core.access_now();
-        let (database, seeds) = self.core.keyspace.database_mut(usize::from(self.call.db));
-        if let Some(slot) = database.find(hash, key) {
+        if let Some(slot) = self.find_hashed(self.call.db, hash, key) {
+            let (database, _) = self.core.keyspace.database_mut(usize::from(self.call.db));
             let old = database.replace_inline(slot, kind, payload);
             database.entry_mut(slot).clear_marks();
             self.finish_set(slot, expiry, old);
             return;
         }
+        let access = self.core.access_now();
         let expiry_ms = if let ExpiryChange::At(at_ms) = expiry { Some(at_ms) } else { None };
+        let (database, seeds) = self.core.keyspace.database_mut(usize::from(self.call.db));
         database.insert(hash, Entry::new(key, kind, payload, expiry_ms, access), seeds);
     }
 
@@ -238,17 +248,13 @@ impl<'s> ShardCx<'s> {
         if let Some(old) = old {
             self.core.graveyard.bury(old);
         }
-        let access = self.core.access_now();
-        let now_ms = self.core.now_ms;
-        let (database, _) = self.core.keyspace.database_mut(usize::from(self.call.db));
-        database.entry_mut(slot).set_access(access);
+        // A new value is fresh even for a client that does not touch; its use counter goes on from the old one's, as in Redis.
+        let core = &mut *self.core;
+        let (database, _) = core.keyspace.database_mut(usize::from(self.call.db));
+        Core::touch(&core.config, &mut core.random, core.now_ms, database.entry_mut(slot));
         match expiry {
             ExpiryChange::Clear => database.set_expiry(slot, None),
             ExpiryChange::At(at_ms) => database.set_expiry(slot, Some(at_ms)),
-            // What had already expired was absent, so there is nothing to keep.
-            ExpiryChange::Keep if database.entry(slot).expiry_ms().is_some_and(|at_ms| at_ms <= now_ms) => {
-                database.set_expiry(slot, None);
-            }
             ExpiryChange::Keep => {}
         }
     }

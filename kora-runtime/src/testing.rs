@@ -1,0 +1,99 @@
+//! One shard for the tests of handlers: a command's text goes in, its reply comes out.
+//!
+//! Owns: the harness. Refuses to know: several shards; the transcripts run on those. Start at [`TestShard::run`].
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::host::{Host, HostFacts};
+use crate::keyspace::typed::random_state;
+use crate::shard::clients::Peer;
+use crate::shard::{Shard, ShardOptions};
+
+/// The clock of a new [`TestShard`], Unix milliseconds.
+pub const START_MS: u64 = 1_700_000_000_000;
+
+/// A process in which nothing happens; what is reported fails the test.
+struct NoHost;
+
+impl Host for NoHost {
+    fn monotonic_ns(&self) -> u64 {
+        0
+    }
+    fn facts(&self) -> HostFacts {
+        HostFacts::default()
+    }
+    fn sleep(&self, _: Duration) {}
+    fn shutdown(&self) {}
+    fn purge(&self) {}
+    fn report(&self, message: &str) {
+        panic!("{message}");
+    }
+    fn config_changed(&self, _: &Config) {}
+}
+
+/// A shard with one client.
+pub struct TestShard {
+    shard: Shard,
+    session: u32,
+    now_ms: u64,
+    changes: Receiver<String>,
+}
+
+impl TestShard {
+    /// An empty shard with the settings of a new server.
+    pub fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    /// An empty shard with these settings.
+    pub fn with(config: Config) -> Self {
+        let mut shard = Shard::new(ShardOptions {
+            id: 0,
+            shards: 1,
+            seeds: random_state([1, 2, 3, 4]),
+            random_seed: 5,
+            config,
+            host: Arc::new(NoHost),
+            now_ms: START_MS,
+        });
+        let (told, changes) = channel();
+        shard.on_effect(Box::new(move |db, event, key| {
+            // A test that does not listen has dropped the receiver.
+            let _ = told.send(format!("{db} {} {}", event.name(), key.escape_ascii()));
+        }));
+        let session = shard.open(Peer::default());
+        Self { shard, session, now_ms: START_MS, changes }
+    }
+
+    /// Runs a command, words and quotes as in redis-cli. The reply is RESP in one line: `*2 $1 a :1`.
+    pub fn run(&mut self, command: &str) -> String {
+        self.shard.begin_tick(self.now_ms);
+        self.shard.input(self.session).extend_from_slice(format!("{command}\r\n").as_bytes());
+        self.shard.run(self.session);
+        let reply = std::mem::take(self.shard.output(self.session));
+        self.shard.wrote(self.session, reply.len());
+        let reply = String::from_utf8_lossy(&reply);
+        reply.trim_end_matches("\r\n").replace("\r\n", " ")
+    }
+
+    /// Runs commands and compares each reply: `[("SET k v", "+OK"), …]`.
+    #[track_caller]
+    pub fn check(&mut self, cases: &[(&str, &str)]) {
+        for (command, expected) in cases {
+            assert_eq!(self.run(command), *expected, "{command}");
+        }
+    }
+
+    /// Moves the clock.
+    pub fn advance_ms(&mut self, ms: u64) {
+        self.now_ms += ms;
+    }
+
+    /// What changed since the last call, each as `db event key`.
+    pub fn changes(&mut self) -> Vec<String> {
+        self.changes.try_iter().collect()
+    }
+}
