@@ -9,6 +9,7 @@ pub mod hash;
 pub mod info;
 pub mod list;
 pub mod memory;
+pub mod page;
 pub mod server;
 pub mod session;
 pub mod set;
