@@ -358,6 +358,7 @@ write_as! {
     f64 => f64, |value, reply| reply.double(*value);
     bool => bool, |value, reply| reply.boolean(*value);
     Simple => Simple, |value, reply| reply.simple(value.0);
+    String => Simple, |value, reply| reply.simple(value);
     Verbatim => Verbatim, |value, reply| reply.verbatim(&value.0);
     Bulk<'_> => Bulk<'static>, |value, reply| reply.put_bulk(value);
     Element<'_> => Bulk<'static>, |value, reply| reply.element(*value);
