@@ -7,7 +7,7 @@ use super::session::describe;
 use crate::argv::Argv;
 use crate::error::CommandError;
 use crate::reply::{ArrayReply, Bulk, ReplyBuf, Simple};
-use crate::resp::value::{bulk_of, integer_of};
+use crate::resp::value::{integer_of, text_of};
 use crate::shard::clients::Client;
 use crate::shard::cx::ShardCx;
 use crate::table::{ConnectionCommands, args};
@@ -85,7 +85,7 @@ fn matches(client: &Client, filters: crate::argv::Many<'_, args::ClientKillFilte
 
 /// CLIENT LIST of several shards: their lines in order of client id.
 pub fn client_list(_: Argv<'_>, parts: &[&[u8]], reply: &mut ReplyBuf) {
-    let mut lines: Vec<&[u8]> = parts.iter().filter_map(|part| bulk_of(part)).flat_map(|text| text.split_inclusive(|b| *b == b'\n')).collect();
+    let mut lines: Vec<&[u8]> = parts.iter().filter_map(|part| text_of(part)).flat_map(|text| text.split_inclusive(|b| *b == b'\n')).collect();
     let id_of = |line: &[u8]| {
         let digits = line.strip_prefix(b"id=").unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit());
         digits.fold(0_u64, |id, digit| id * 10 + u64::from(digit - b'0'))

@@ -256,7 +256,7 @@ impl SessionCommands for SessionCx<'_> {
 }
 
 const HELLO_NEEDS_AUTH: CommandError = CommandError::Text(
-    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to \
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to \
      authenticate the client and select the RESP protocol version at the same time",
 );
 

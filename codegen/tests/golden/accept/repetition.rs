@@ -2,16 +2,18 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u16)]
 pub enum CommandId {
-    /// STORE: Do something. `repetition.toml:2`.
-    Store = 1,
-    /// MSETX: Do something. `repetition.toml:22`.
-    Msetx = 2,
-    /// XREADX: Do something. `repetition.toml:38`.
-    Xreadx = 3,
+    /// SORTX: Do something. `repetition.toml:2`.
+    Sortx = 1,
+    /// STORE: Do something. `repetition.toml:21`.
+    Store = 2,
+    /// MSETX: Do something. `repetition.toml:40`.
+    Msetx = 3,
+    /// XREADX: Do something. `repetition.toml:56`.
+    Xreadx = 4,
 }
 impl CommandId {
     /// Every command, in table order.
-    pub const ALL: [Self; 3] = [Self::Store, Self::Msetx, Self::Xreadx];
+    pub const ALL: [Self; 4] = [Self::Sortx, Self::Store, Self::Msetx, Self::Xreadx];
     /// The command with a frozen number, if there is one.
     #[inline]
     pub fn from_number(number: u16) -> Option<Self> {
@@ -30,7 +32,7 @@ impl CommandId {
     }
 }
 /// Where a frozen number's command stands in the table; `u16::MAX` where it is retired.
-static PLACES: [u16; 4] = [65535, 0, 1, 2];
+static PLACES: [u16; 5] = [65535, 0, 1, 2, 3];
 /// Which command the words name. `words` begins with the name.
 #[inline]
 pub fn resolve(words: Argv<'_>) -> Resolved {
@@ -42,6 +44,7 @@ fn first_word(word: &[u8]) -> Option<FirstWord> {
         5 => {
             match fold8::<5>(word) {
                 0x000000585445534d => Some(FirstWord::Command(CommandId::Msetx)),
+                0x0000005854524f53 => Some(FirstWord::Command(CommandId::Sortx)),
                 0x00000045524f5453 => Some(FirstWord::Command(CommandId::Store)),
                 _ => None,
             }
@@ -56,7 +59,123 @@ fn first_word(word: &[u8]) -> Option<FirstWord> {
     }
 }
 /// What the table says about every command, in table order.
-pub static INFO: [CommandInfo; 3] = [
+pub static INFO: [CommandInfo; 4] = [
+    CommandInfo {
+        id: CommandId::Sortx,
+        name: "sortx",
+        upper: "SORTX",
+        container: None,
+        is_container: false,
+        group: "generic",
+        since: "1.0.0",
+        summary: "Do something.",
+        complexity: "O(1)",
+        syntax: "SORTX key [GET patterns [GET patterns …]] [ASC | DESC] [STORE target]",
+        arity: -2,
+        access: Access::Write,
+        flags: Flags::EMPTY.with(Flags::WRITE).with(Flags::MOVABLEKEYS),
+        acl: &["@keyspace", "@write", "@slow"],
+        tips: &[],
+        keys: KeySpec::Parser,
+        key_groups: &[
+            KeyGroup {
+                access: Access::Write,
+                flags: &["RW", "UPDATE"],
+                begin: KeyBegin::Index(1),
+                find: KeyFind::Range {
+                    last: 0,
+                    step: 1,
+                    limit: 0,
+                },
+            },
+            KeyGroup {
+                access: Access::Write,
+                flags: &["RW", "UPDATE"],
+                begin: KeyBegin::Keyword {
+                    word: "STORE",
+                    start_from: 2,
+                },
+                find: KeyFind::Range {
+                    last: 0,
+                    step: 1,
+                    limit: 0,
+                },
+            },
+        ],
+        route: Route::Gather,
+        wal: Wal::Effects,
+        reply: "integer|array<bulk?>",
+        args: &[
+            ArgInfo {
+                name: "key",
+                display: "key",
+                kind: "key",
+                token: None,
+                optional: false,
+                multiple: false,
+                multiple_token: false,
+                key_group: Some(0),
+                children: &[],
+            },
+            ArgInfo {
+                name: "patterns",
+                display: "patterns",
+                kind: "pattern",
+                token: Some("GET"),
+                optional: true,
+                multiple: true,
+                multiple_token: true,
+                key_group: None,
+                children: &[],
+            },
+            ArgInfo {
+                name: "order",
+                display: "order",
+                kind: "oneof",
+                token: None,
+                optional: true,
+                multiple: false,
+                multiple_token: false,
+                key_group: None,
+                children: &[
+                    ArgInfo {
+                        name: "asc",
+                        display: "asc",
+                        kind: "pure-token",
+                        token: Some("ASC"),
+                        optional: false,
+                        multiple: false,
+                        multiple_token: false,
+                        key_group: None,
+                        children: &[],
+                    },
+                    ArgInfo {
+                        name: "desc",
+                        display: "desc",
+                        kind: "pure-token",
+                        token: Some("DESC"),
+                        optional: false,
+                        multiple: false,
+                        multiple_token: false,
+                        key_group: None,
+                        children: &[],
+                    },
+                ],
+            },
+            ArgInfo {
+                name: "target",
+                display: "target",
+                kind: "key",
+                token: Some("STORE"),
+                optional: true,
+                multiple: false,
+                multiple_token: false,
+                key_group: Some(1),
+                children: &[],
+            },
+        ],
+        line: 2,
+    },
     CommandInfo {
         id: CommandId::Store,
         name: "store",
@@ -67,7 +186,7 @@ pub static INFO: [CommandInfo; 3] = [
         since: "1.0.0",
         summary: "Do something.",
         complexity: "O(1)",
-        syntax: "STORE destination numkeys keys [keys …] [WEIGHTS weights [weights …]] [GET patterns [GET patterns …]] [STORE target]",
+        syntax: "STORE destination numkeys keys [keys …] [WEIGHTS weights [weights …]] [STORE target]",
         arity: -4,
         access: Access::Write,
         flags: Flags::EMPTY.with(Flags::WRITE).with(Flags::MOVABLEKEYS),
@@ -154,17 +273,6 @@ pub static INFO: [CommandInfo; 3] = [
                 children: &[],
             },
             ArgInfo {
-                name: "patterns",
-                display: "patterns",
-                kind: "pattern",
-                token: Some("GET"),
-                optional: true,
-                multiple: true,
-                multiple_token: true,
-                key_group: None,
-                children: &[],
-            },
-            ArgInfo {
                 name: "target",
                 display: "target",
                 kind: "key",
@@ -176,7 +284,7 @@ pub static INFO: [CommandInfo; 3] = [
                 children: &[],
             },
         ],
-        line: 2,
+        line: 21,
     },
     CommandInfo {
         id: CommandId::Msetx,
@@ -250,7 +358,7 @@ pub static INFO: [CommandInfo; 3] = [
                 ],
             },
         ],
-        line: 22,
+        line: 40,
     },
     CommandInfo {
         id: CommandId::Xreadx,
@@ -368,7 +476,7 @@ pub static INFO: [CommandInfo; 3] = [
                 ],
             },
         ],
-        line: 38,
+        line: 56,
     },
 ];
 /// The commands that have subcommands, in the order of their first row.
@@ -400,7 +508,129 @@ pub mod args {
         StreamIdArg,
     };
     use crate::error::CommandError;
-    /// Arguments of STORE. `repetition.toml:2`.
+    /// Arguments of SORTX. `repetition.toml:2`.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    pub struct Sortx<'a> {
+        /// `key`
+        pub key: &'a [u8],
+        /// `[GET patterns [GET patterns …]]`
+        pub patterns: Many<'a, &'a [u8]>,
+        /// `[ASC | DESC]`
+        pub order: Option<SortxOrder>,
+        /// `[STORE target]`
+        pub target: Option<&'a [u8]>,
+    }
+    impl<'a> Sortx<'a> {
+        /// From what is required; options are off.
+        pub fn new(key: &'a [u8]) -> Self {
+            Self {
+                key,
+                patterns: Many::none(),
+                order: None,
+                target: None,
+            }
+        }
+        /// Reads the words after SORTX.
+        #[inline]
+        pub fn parse(argv: Argv<'a>) -> Result<Self, CommandError> {
+            if argv.is_empty() {
+                return Err(CommandError::WrongArity("sortx"));
+            }
+            let reader = &mut ArgReader::new(argv);
+            let key = reader.next_bytes()?;
+            let mut patterns = argv::Scatter::new();
+            let mut order = None;
+            let mut target = None;
+            fn skip_to_patterns(reader: &mut ArgReader<'_>) -> Result<(), CommandError> {
+                if reader.at_any(&["ASC", "DESC"]) {
+                    let _ = SortxOrder::parse(reader)?;
+                    return Ok(());
+                }
+                if reader.take_token("STORE") {
+                    let _ = reader.next_bytes()?;
+                    return Ok(());
+                }
+                Err(CommandError::Syntax)
+            }
+            while reader.remaining() > 0 {
+                if reader.take_token("GET") {
+                    let start = reader.position() - 1;
+                    let _ = reader.next_bytes()?;
+                    patterns.note(start, reader.position());
+                } else if let Some(value) = SortxOrder::take(reader)? {
+                    order = Some(value);
+                } else if reader.take_token("STORE") {
+                    argv::set_once(&mut target, reader.next_bytes()?)?;
+                } else {
+                    break;
+                }
+            }
+            let patterns: Many<'_, &'_ [u8]> = patterns
+                .finish(reader, "GET", skip_to_patterns);
+            reader.finish()?;
+            Ok(Self {
+                key,
+                patterns,
+                order,
+                target,
+            })
+        }
+        /// Appends the words that `parse` would read.
+        pub fn encode(&self, out: &mut ArgvBuf) {
+            self.key.encode(out);
+            for value in self.patterns {
+                out.push(b"GET");
+                value.encode(out);
+            }
+            if let Some(value) = &self.order {
+                value.encode(out);
+            }
+            if let Some(value) = &self.target {
+                out.push(b"STORE");
+                value.encode(out);
+            }
+        }
+    }
+    /// The `order` of SORTX. `repetition.toml:15`.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    pub enum SortxOrder {
+        /// `ASC`
+        Asc,
+        /// `DESC`
+        Desc,
+    }
+    impl SortxOrder {
+        /// Reads it if one of its tokens is next.
+        pub fn take(reader: &mut ArgReader<'_>) -> Result<Option<Self>, CommandError> {
+            let value = if reader.take_token("ASC") {
+                Self::Asc
+            } else if reader.take_token("DESC") {
+                Self::Desc
+            } else {
+                return Ok(None);
+            };
+            Ok(Some(value))
+        }
+    }
+    impl<'a> Parse<'a> for SortxOrder {
+        fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
+            match Self::take(reader)? {
+                Some(value) => Ok(value),
+                None => Err(CommandError::Syntax),
+            }
+        }
+        fn encode(&self, out: &mut ArgvBuf) {
+            match self {
+                Self::Asc => {
+                    out.push(b"ASC");
+                }
+                Self::Desc => {
+                    out.push(b"DESC");
+                }
+            }
+        }
+    }
+    /// Arguments of STORE. `repetition.toml:21`.
     #[derive(Debug, Clone, Copy, PartialEq)]
     pub struct Store<'a> {
         /// `destination`
@@ -409,8 +639,6 @@ pub mod args {
         pub keys: Many<'a, &'a [u8]>,
         /// `[WEIGHTS weights [weights …]]`
         pub weights: Many<'a, f64>,
-        /// `[GET patterns [GET patterns …]]`
-        pub patterns: Many<'a, &'a [u8]>,
         /// `[STORE target]`
         pub target: Option<&'a [u8]>,
     }
@@ -421,7 +649,6 @@ pub mod args {
                 destination,
                 keys,
                 weights: Many::none(),
-                patterns: Many::none(),
                 target: None,
             }
         }
@@ -448,22 +675,7 @@ pub mod args {
                 Many::<&'_ [u8]>::parse_count(reader, count)?
             };
             let mut weights = Many::none();
-            let mut patterns = argv::Scatter::new();
             let mut target = None;
-            fn skip_to_patterns(reader: &mut ArgReader<'_>) -> Result<(), CommandError> {
-                if reader.take_token("WEIGHTS") {
-                    let _ = Many::<f64>::parse_count(reader, keys.len())
-                        .map_err(|error| {
-                            error.or_text("ERR weight value is not a float")
-                        })?;
-                    return Ok(());
-                }
-                if reader.take_token("STORE") {
-                    let _ = reader.next_bytes()?;
-                    return Ok(());
-                }
-                Err(CommandError::Syntax)
-            }
             while reader.remaining() > 0 {
                 if reader.take_token("WEIGHTS") {
                     if !weights.is_empty() {
@@ -473,25 +685,17 @@ pub mod args {
                         .map_err(|error| {
                             error.or_text("ERR weight value is not a float")
                         })?;
-                } else if reader.take_token("GET") {
-                    let start = reader.position() - 1;
-                    let _ = reader.next_bytes()?;
-                    patterns.note(start, reader.position());
                 } else if reader.take_token("STORE") {
-                    let value = reader.next_bytes()?;
-                    argv::set_once(&mut target, value)?;
+                    argv::set_once(&mut target, reader.next_bytes()?)?;
                 } else {
                     break;
                 }
             }
-            let patterns: Many<'_, &'_ [u8]> = patterns
-                .finish(reader, "GET", skip_to_patterns);
             reader.finish()?;
             Ok(Self {
                 destination,
                 keys,
                 weights,
-                patterns,
                 target,
             })
         }
@@ -504,17 +708,13 @@ pub mod args {
                 out.push(b"WEIGHTS");
                 self.weights.encode(out);
             }
-            for value in self.patterns {
-                out.push(b"GET");
-                value.encode(out);
-            }
             if let Some(value) = &self.target {
                 out.push(b"STORE");
                 value.encode(out);
             }
         }
     }
-    /// Arguments of MSETX. `repetition.toml:22`.
+    /// Arguments of MSETX. `repetition.toml:40`.
     #[derive(Debug, Clone, Copy, PartialEq)]
     pub struct Msetx<'a> {
         /// `key value [key value …]`
@@ -549,7 +749,7 @@ pub mod args {
             self.pairs.encode(out);
         }
     }
-    /// The `pairs` of MSETX. `repetition.toml:33`.
+    /// The `pairs` of MSETX. `repetition.toml:51`.
     #[derive(Debug, Clone, Copy, PartialEq)]
     pub struct MsetxPairs<'a> {
         /// `key`
@@ -574,7 +774,7 @@ pub mod args {
             self.value.encode(out);
         }
     }
-    /// Arguments of XREADX. `repetition.toml:38`.
+    /// Arguments of XREADX. `repetition.toml:56`.
     #[derive(Debug, Clone, Copy, PartialEq)]
     pub struct Xreadx<'a> {
         /// `GROUP group consumer`
@@ -604,16 +804,14 @@ pub mod args {
             let mut count = None;
             while reader.remaining() > 0 {
                 if reader.take_token("GROUP") {
-                    let value = XreadxGroup::parse(reader)?;
-                    argv::set_once(&mut group, value)?;
+                    argv::set_once(&mut group, XreadxGroup::parse(reader)?)?;
                 } else if reader.take_token("COUNT") {
                     count = Some(reader.next_i64()?);
                 } else {
                     break;
                 }
             }
-            let group = group
-                .ok_or_else(|| CommandError::Text("ERR Missing GROUP option"))?;
+            let group = group.ok_or(CommandError::Text("ERR Missing GROUP option"))?;
             reader.expect_token("STREAMS")?;
             let streams = XreadxStreams::parse(reader)?;
             reader.finish()?;
@@ -631,7 +829,7 @@ pub mod args {
             self.streams.encode(out);
         }
     }
-    /// The `group` of XREADX. `repetition.toml:49`.
+    /// The `group` of XREADX. `repetition.toml:67`.
     #[derive(Debug, Clone, Copy, PartialEq)]
     pub struct XreadxGroup<'a> {
         /// `group`
@@ -656,7 +854,7 @@ pub mod args {
             self.consumer.encode(out);
         }
     }
-    /// The `streams` of XREADX. `repetition.toml:51`.
+    /// The `streams` of XREADX. `repetition.toml:69`.
     #[derive(Debug, Clone, Copy, PartialEq)]
     pub struct XreadxStreams<'a> {
         /// `keys [keys …]`
@@ -689,21 +887,29 @@ pub mod args {
 pub trait GenericCommands {
     /// Do something.
     ///
-    /// `STORE destination numkeys keys [keys …] [WEIGHTS weights [weights …]] [GET patterns [GET patterns …]] [STORE target]` → integer. `repetition.toml:2`.
+    /// `SORTX key [GET patterns [GET patterns …]] [ASC | DESC] [STORE target]` → integer|array<bulk?>. `repetition.toml:2`.
+    fn sortx(
+        &mut self,
+        args: args::Sortx<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), CommandError>;
+    /// Do something.
+    ///
+    /// `STORE destination numkeys keys [keys …] [WEIGHTS weights [weights …]] [STORE target]` → integer. `repetition.toml:21`.
     fn store(&mut self, args: args::Store<'_>) -> Result<i64, CommandError>;
 }
 /// Handlers of the `string` group.
 pub trait StringCommands {
     /// Do something.
     ///
-    /// `MSETX key value [key value …]` → ok. `repetition.toml:22`.
+    /// `MSETX key value [key value …]` → ok. `repetition.toml:40`.
     fn msetx(&mut self, args: args::Msetx<'_>) -> Result<(), CommandError>;
 }
 /// Handlers of the `stream` group.
 pub trait StreamCommands {
     /// Do something.
     ///
-    /// `XREADX GROUP group consumer [COUNT count] STREAMS keys [keys …] ids [ids …]` → any. `repetition.toml:38`.
+    /// `XREADX GROUP group consumer [COUNT count] STREAMS keys [keys …] ids [ids …]` → any. `repetition.toml:56`.
     fn xreadx(
         &mut self,
         args: args::Xreadx<'_>,
@@ -726,6 +932,9 @@ pub fn dispatch<H: Handlers>(
     reply: &mut ReplyBuf,
 ) -> Result<(), CommandError> {
     match id {
+        CommandId::Sortx => {
+            GenericCommands::sortx(handlers, args::Sortx::parse(argv)?, reply)?;
+        }
         CommandId::Store => {
             let value = GenericCommands::store(handlers, args::Store::parse(argv)?)?;
             reply.integer(value);
@@ -761,12 +970,69 @@ pub fn keys(
     visit: &mut dyn FnMut(usize, Access),
 ) -> Result<(), CommandError> {
     match id {
+        CommandId::Sortx => sortx_keys(argv, visit),
         CommandId::Store => store_keys(argv, visit),
         CommandId::Xreadx => xreadx_keys(argv, visit),
         _ => id.info().visit_keys(argv, visit),
     }
 }
-/// The keys of STORE, found by its parser. `repetition.toml:2`.
+/// The keys of SORTX, found by its parser. `repetition.toml:2`.
+#[allow(unused, clippy::all)]
+fn sortx_keys(
+    argv: Argv<'_>,
+    visit: &mut dyn FnMut(usize, Access),
+) -> Result<(), CommandError> {
+    use crate::argv::{self, *};
+    use args::*;
+    if argv.is_empty() {
+        return Err(CommandError::WrongArity("sortx"));
+    }
+    let reader = &mut ArgReader::new(argv);
+    let key = {
+        {
+            visit(reader.position(), Access::Write);
+        }
+        reader.next_bytes()?
+    };
+    let mut patterns = argv::Scatter::new();
+    let mut order = None;
+    let mut target = None;
+    fn skip_to_patterns(reader: &mut ArgReader<'_>) -> Result<(), CommandError> {
+        if reader.at_any(&["ASC", "DESC"]) {
+            let _ = SortxOrder::parse(reader)?;
+            return Ok(());
+        }
+        if reader.take_token("STORE") {
+            let _ = reader.next_bytes()?;
+            return Ok(());
+        }
+        Err(CommandError::Syntax)
+    }
+    while reader.remaining() > 0 {
+        if reader.take_token("GET") {
+            let start = reader.position() - 1;
+            let _ = reader.next_bytes()?;
+            patterns.note(start, reader.position());
+        } else if let Some(value) = SortxOrder::take(reader)? {
+            order = Some(value);
+        } else if reader.take_token("STORE") {
+            argv::set_once(
+                &mut target,
+                {
+                    {
+                        visit(reader.position(), Access::Write);
+                    }
+                    reader.next_bytes()?
+                },
+            )?;
+        } else {
+            break;
+        }
+    }
+    let patterns: Many<'_, &'_ [u8]> = patterns.finish(reader, "GET", skip_to_patterns);
+    reader.finish()
+}
+/// The keys of STORE, found by its parser. `repetition.toml:21`.
 #[allow(unused, clippy::all)]
 fn store_keys(
     argv: Argv<'_>,
@@ -805,20 +1071,7 @@ fn store_keys(
         values
     };
     let mut weights = Many::none();
-    let mut patterns = argv::Scatter::new();
     let mut target = None;
-    fn skip_to_patterns(reader: &mut ArgReader<'_>) -> Result<(), CommandError> {
-        if reader.take_token("WEIGHTS") {
-            let _ = Many::<f64>::parse_count(reader, keys.len())
-                .map_err(|error| error.or_text("ERR weight value is not a float"))?;
-            return Ok(());
-        }
-        if reader.take_token("STORE") {
-            let _ = reader.next_bytes()?;
-            return Ok(());
-        }
-        Err(CommandError::Syntax)
-    }
     while reader.remaining() > 0 {
         if reader.take_token("WEIGHTS") {
             if !weights.is_empty() {
@@ -826,26 +1079,23 @@ fn store_keys(
             }
             weights = Many::<f64>::parse_count(reader, keys.len())
                 .map_err(|error| error.or_text("ERR weight value is not a float"))?;
-        } else if reader.take_token("GET") {
-            let start = reader.position() - 1;
-            let _ = reader.next_bytes()?;
-            patterns.note(start, reader.position());
         } else if reader.take_token("STORE") {
-            let value = {
+            argv::set_once(
+                &mut target,
                 {
-                    visit(reader.position(), Access::Write);
-                }
-                reader.next_bytes()?
-            };
-            argv::set_once(&mut target, value)?;
+                    {
+                        visit(reader.position(), Access::Write);
+                    }
+                    reader.next_bytes()?
+                },
+            )?;
         } else {
             break;
         }
     }
-    let patterns: Many<'_, &'_ [u8]> = patterns.finish(reader, "GET", skip_to_patterns);
     reader.finish()
 }
-/// The keys of XREADX, found by its parser. `repetition.toml:38`.
+/// The keys of XREADX, found by its parser. `repetition.toml:56`.
 #[allow(unused, clippy::all)]
 fn xreadx_keys(
     argv: Argv<'_>,
@@ -861,15 +1111,14 @@ fn xreadx_keys(
     let mut count = None;
     while reader.remaining() > 0 {
         if reader.take_token("GROUP") {
-            let value = XreadxGroup::parse(reader)?;
-            argv::set_once(&mut group, value)?;
+            argv::set_once(&mut group, XreadxGroup::parse(reader)?)?;
         } else if reader.take_token("COUNT") {
             count = Some(reader.next_i64()?);
         } else {
             break;
         }
     }
-    let group = group.ok_or_else(|| CommandError::Text("ERR Missing GROUP option"))?;
+    let group = group.ok_or(CommandError::Text("ERR Missing GROUP option"))?;
     reader.expect_token("STREAMS")?;
     let streams = {
         let start = reader.position();
@@ -893,7 +1142,15 @@ pub trait Client {
         id: CommandId,
         encode: impl FnOnce(&mut ArgvBuf),
     ) -> Result<T, Self::Error>;
-    /// Do something. `STORE destination numkeys keys [keys …] [WEIGHTS weights [weights …]] [GET patterns [GET patterns …]] [STORE target]`. `repetition.toml:2`.
+    /// Do something. `SORTX key [GET patterns [GET patterns …]] [ASC | DESC] [STORE target]`. `repetition.toml:2`.
+    fn sortx(&self, key: impl AsRef<[u8]>) -> Result<Value, Self::Error> {
+        self.call(CommandId::Sortx, |out| args::Sortx::new(key.as_ref()).encode(out))
+    }
+    /// Do something. With its options. `repetition.toml:2`.
+    fn sortx_with(&self, args: args::Sortx<'_>) -> Result<Value, Self::Error> {
+        self.call(CommandId::Sortx, |out| args.encode(out))
+    }
+    /// Do something. `STORE destination numkeys keys [keys …] [WEIGHTS weights [weights …]] [STORE target]`. `repetition.toml:21`.
     fn store(
         &self,
         destination: impl AsRef<[u8]>,
@@ -905,18 +1162,18 @@ pub trait Client {
             |out| args::Store::new(destination.as_ref(), Many::Given(&keys)).encode(out),
         )
     }
-    /// Do something. With its options. `repetition.toml:2`.
+    /// Do something. With its options. `repetition.toml:21`.
     fn store_with(&self, args: args::Store<'_>) -> Result<i64, Self::Error> {
         self.call(CommandId::Store, |out| args.encode(out))
     }
-    /// Do something. `MSETX key value [key value …]`. `repetition.toml:22`.
+    /// Do something. `MSETX key value [key value …]`. `repetition.toml:40`.
     fn msetx(&self, pairs: &[args::MsetxPairs<'_>]) -> Result<(), Self::Error> {
         self.call(
             CommandId::Msetx,
             |out| args::Msetx::new(Many::Given(pairs)).encode(out),
         )
     }
-    /// Do something. `XREADX GROUP group consumer [COUNT count] STREAMS keys [keys …] ids [ids …]`. `repetition.toml:38`.
+    /// Do something. `XREADX GROUP group consumer [COUNT count] STREAMS keys [keys …] ids [ids …]`. `repetition.toml:56`.
     fn xreadx(
         &self,
         group: args::XreadxGroup<'_>,
@@ -924,7 +1181,7 @@ pub trait Client {
     ) -> Result<Value, Self::Error> {
         self.call(CommandId::Xreadx, |out| args::Xreadx::new(group, streams).encode(out))
     }
-    /// Do something. With its options. `repetition.toml:38`.
+    /// Do something. With its options. `repetition.toml:56`.
     fn xreadx_with(&self, args: args::Xreadx<'_>) -> Result<Value, Self::Error> {
         self.call(CommandId::Xreadx, |out| args.encode(out))
     }
@@ -940,7 +1197,25 @@ pub trait AsyncClient {
         id: CommandId,
         words: ArgvBuf,
     ) -> impl Future<Output = Result<T, Self::Error>>;
-    /// Do something. `STORE destination numkeys keys [keys …] [WEIGHTS weights [weights …]] [GET patterns [GET patterns …]] [STORE target]`. `repetition.toml:2`.
+    /// Do something. `SORTX key [GET patterns [GET patterns …]] [ASC | DESC] [STORE target]`. `repetition.toml:2`.
+    fn sortx(
+        &self,
+        key: impl AsRef<[u8]>,
+    ) -> impl Future<Output = Result<Value, Self::Error>> {
+        let mut words = ArgvBuf::new();
+        args::Sortx::new(key.as_ref()).encode(&mut words);
+        self.call(CommandId::Sortx, words)
+    }
+    /// Do something. With its options. `repetition.toml:2`.
+    fn sortx_with(
+        &self,
+        args: args::Sortx<'_>,
+    ) -> impl Future<Output = Result<Value, Self::Error>> {
+        let mut words = ArgvBuf::new();
+        args.encode(&mut words);
+        self.call(CommandId::Sortx, words)
+    }
+    /// Do something. `STORE destination numkeys keys [keys …] [WEIGHTS weights [weights …]] [STORE target]`. `repetition.toml:21`.
     fn store(
         &self,
         destination: impl AsRef<[u8]>,
@@ -951,7 +1226,7 @@ pub trait AsyncClient {
         args::Store::new(destination.as_ref(), Many::Given(&keys)).encode(&mut words);
         self.call(CommandId::Store, words)
     }
-    /// Do something. With its options. `repetition.toml:2`.
+    /// Do something. With its options. `repetition.toml:21`.
     fn store_with(
         &self,
         args: args::Store<'_>,
@@ -960,7 +1235,7 @@ pub trait AsyncClient {
         args.encode(&mut words);
         self.call(CommandId::Store, words)
     }
-    /// Do something. `MSETX key value [key value …]`. `repetition.toml:22`.
+    /// Do something. `MSETX key value [key value …]`. `repetition.toml:40`.
     fn msetx(
         &self,
         pairs: &[args::MsetxPairs<'_>],
@@ -969,7 +1244,7 @@ pub trait AsyncClient {
         args::Msetx::new(Many::Given(pairs)).encode(&mut words);
         self.call(CommandId::Msetx, words)
     }
-    /// Do something. `XREADX GROUP group consumer [COUNT count] STREAMS keys [keys …] ids [ids …]`. `repetition.toml:38`.
+    /// Do something. `XREADX GROUP group consumer [COUNT count] STREAMS keys [keys …] ids [ids …]`. `repetition.toml:56`.
     fn xreadx(
         &self,
         group: args::XreadxGroup<'_>,
@@ -979,7 +1254,7 @@ pub trait AsyncClient {
         args::Xreadx::new(group, streams).encode(&mut words);
         self.call(CommandId::Xreadx, words)
     }
-    /// Do something. With its options. `repetition.toml:38`.
+    /// Do something. With its options. `repetition.toml:56`.
     fn xreadx_with(
         &self,
         args: args::Xreadx<'_>,
