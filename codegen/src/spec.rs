@@ -57,6 +57,10 @@ const ARG_KEYS: &[&str] = &[
     "doc",
 ];
 
+/// Words of COMMAND INFO that follow from other facts.
+const DERIVED_FLAGS: &[&str] = &["readonly", "write", "movablekeys"];
+const DERIVED_HELP: &str = "it follows from `access` and the keys, and is never written";
+
 /// Reads a table; what cannot be read is reported and left out.
 pub fn read(text: &str, report: &mut Report, file: &str) -> Table {
     let lines = Lines::new(text);
@@ -362,8 +366,10 @@ impl<'f, 'r, 't, 'd> Fields<'f, 'r, 't, 'd> {
     ) -> Option<Spanned<T>> {
         let value = read(word);
         if value.is_none() {
-            let help = suggest::help(word, known);
-            self.reader.report.error_with_help(at, format!("unknown {key} \"{word}\""), help);
+            let derived = key == "flags" && DERIVED_FLAGS.contains(&word);
+            let help = if derived { DERIVED_HELP.to_owned() } else { suggest::help(word, known) };
+            let what = if key == "flags" { "flag" } else { key };
+            self.reader.report.error_with_help(at, format!("unknown {what} \"{word}\""), help);
         }
         Some(Spanned::new(value?, at))
     }

@@ -7,8 +7,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 
 use kora_runtime::argv::{Argv, ArgvBuf};
 use kora_runtime::client::{FromReply, ReplyError, Value};
@@ -19,7 +19,7 @@ use kora_runtime::table::{AsyncClient, Client, CommandId};
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
-use crate::driver::{Driver, Outlet};
+use crate::driver::Outlet;
 use crate::engine::{Engine, EngineOptions};
 
 /// How an embedded database is opened.
@@ -90,37 +90,101 @@ impl Database {
     /// # Errors
     /// [`Error::Closed`] when the engine has stopped.
     pub fn connect(&self) -> Result<Connection, Error> {
-        let shard = self.next_shard.fetch_add(1, Ordering::Relaxed) % self.engine.shards();
-        let (sender, receiver) = oneshot::channel();
-        self.engine.on_shard(shard, move |driver| {
+        let session = self.open_session(|| {
             let outlet = Rc::new(CallOutlet::default());
-            let peer = Peer { addr: "embedded:0".to_owned(), laddr: "embedded:0".to_owned(), fd: -1, unix: false };
-            let session = driver.open(peer, Rc::clone(&outlet) as Rc<dyn Outlet>);
-            let state = SHARD_SESSIONS.with_borrow_mut(|sessions| {
-                sessions.push(Some((session, outlet)));
-                sessions.len() - 1
-            });
-            // The caller may have gone away; then the session is closed with the shard.
-            let _ = sender.send(state);
-        });
-        let state = receiver.blocking_recv_anywhere()?;
-        let connection = Connection { engine: Arc::clone(&self.engine), shard, state };
+            (Rc::clone(&outlet) as Rc<dyn Outlet>, Some(outlet))
+        })?;
+        let connection = Connection { session };
         // RESP3 tells every type of reply apart.
         connection.execute(&["HELLO", "3"]).map_err(|_| Error::Closed)?;
         Ok(connection)
     }
+
+    /// Opens a conversation in the bytes of the protocol, as a socket would carry them.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when the engine has stopped.
+    pub fn converse(&self) -> Result<Conversation, Error> {
+        let (sender, replies) = mpsc::channel();
+        let session = self.open_session(move || (Rc::new(ByteOutlet { sender: RefCell::new(Some(sender)) }), None))?;
+        Ok(Conversation { session, replies })
+    }
+
+    fn open_session(
+        &self,
+        outlet: impl FnOnce() -> (Rc<dyn Outlet>, Option<Rc<CallOutlet>>) + Send + 'static,
+    ) -> Result<Session, Error> {
+        let shard = self.next_shard.fetch_add(1, Ordering::Relaxed) % self.engine.shards();
+        let (sender, receiver) = oneshot::channel();
+        self.engine.on_shard(shard, move |driver| {
+            let (outlet, calls) = outlet();
+            let peer = Peer { addr: "embedded:0".to_owned(), laddr: "embedded:0".to_owned(), fd: -1, unix: false };
+            let session = driver.open(peer, outlet);
+            let place = SHARD_SESSIONS.with_borrow_mut(|sessions| {
+                let free = sessions.iter().position(Option::is_none).unwrap_or(sessions.len());
+                if free == sessions.len() {
+                    sessions.push(None);
+                }
+                sessions[free] = Some((session, calls));
+                free
+            });
+            // The caller may have gone away; then the session is closed with the shard.
+            let _ = sender.send(place);
+        });
+        let place = wait(receiver)?;
+        Ok(Session { engine: Arc::clone(&self.engine), shard, place })
+    }
 }
 
+type OpenSession = (u32, Option<Rc<CallOutlet>>);
+
 thread_local! {
-    /// Embedded sessions of the shard on this thread.
-    static SHARD_SESSIONS: RefCell<Vec<Option<(u32, Rc<CallOutlet>)>>> = const { RefCell::new(Vec::new()) };
+    /// Embedded sessions of the shard on this thread, by the place that their handle knows.
+    static SHARD_SESSIONS: RefCell<Vec<Option<OpenSession>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A session on a shard's thread. Dropping it closes the session.
+#[derive(Debug)]
+struct Session {
+    engine: Arc<Engine>,
+    shard: usize,
+    place: usize,
+}
+
+impl Session {
+    /// Hands bytes to the session, after `prepare` has run on its thread. All of them go in at once: the session itself stalls where its order asks for it.
+    fn feed(&self, bytes: Vec<u8>, prepare: impl FnOnce(&OpenSession) -> bool + Send + 'static) {
+        let place = self.place;
+        self.engine.on_shard(self.shard, move |driver| {
+            let open = SHARD_SESSIONS.with_borrow(|sessions| sessions[place].clone());
+            let Some(open) = open else { return };
+            if prepare(&open) {
+                let read: Result<usize, std::convert::Infallible> = driver.read(open.0, |buffer| {
+                    buffer.extend_from_slice(&bytes);
+                    Ok(bytes.len())
+                });
+                let Ok(_) = read;
+            }
+        });
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let place = self.place;
+        self.engine.on_shard(self.shard, move |driver| {
+            let open = SHARD_SESSIONS.with_borrow_mut(|sessions| sessions[place].take());
+            if let Some((session, _)) = open {
+                driver.close(session);
+            }
+        });
+    }
 }
 
 /// Hands replies to whoever awaits them, in order.
 #[derive(Default)]
 struct CallOutlet {
     waiting: RefCell<VecDeque<oneshot::Sender<Vec<u8>>>>,
-    input: RefCell<VecDeque<Vec<u8>>>,
     shut: Cell<bool>,
 }
 
@@ -145,12 +209,67 @@ impl Outlet for CallOutlet {
     }
 }
 
+/// Hands output on as it comes.
+struct ByteOutlet {
+    sender: RefCell<Option<mpsc::Sender<Vec<u8>>>>,
+}
+
+impl Outlet for ByteOutlet {
+    fn write(&self, output: &[u8]) -> usize {
+        if let Some(sender) = &*self.sender.borrow() {
+            // A program that dropped its end wants no more.
+            let _ = sender.send(output.to_vec());
+        }
+        output.len()
+    }
+
+    fn wake(&self) {}
+
+    fn shut(&self) {
+        self.sender.borrow_mut().take();
+    }
+}
+
+/// Nothing came in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nothing came in time")]
+pub struct TimedOut;
+
+/// A conversation in the bytes of the protocol.
+#[derive(Debug)]
+pub struct Conversation {
+    session: Session,
+    replies: mpsc::Receiver<Vec<u8>>,
+}
+
+impl Conversation {
+    /// Sends bytes, whole commands or parts of them.
+    pub fn send(&self, bytes: Vec<u8>) {
+        self.session.feed(bytes, |_| true);
+    }
+
+    /// Waits for more bytes; `None` when the session has been closed.
+    pub fn receive(&self) -> Option<Vec<u8>> {
+        self.replies.recv().ok()
+    }
+
+    /// Waits for more bytes, but not for ever.
+    ///
+    /// # Errors
+    /// [`TimedOut`] when nothing came in time.
+    pub fn receive_within(&self, time: std::time::Duration) -> Result<Option<Vec<u8>>, TimedOut> {
+        match self.replies.recv_timeout(time) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Ok(None),
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(TimedOut),
+        }
+    }
+}
+
 /// One connection of the program to its database. Calls of one connection take effect in order; use several for parallel work.
 #[derive(Debug)]
 pub struct Connection {
-    engine: Arc<Engine>,
-    shard: usize,
-    state: usize,
+    session: Session,
 }
 
 impl Connection {
@@ -159,7 +278,7 @@ impl Connection {
     /// # Errors
     /// [`Error::Refused`] with Redis's text, or [`Error::Closed`].
     pub fn execute(&self, words: &[impl AsRef<[u8]>]) -> Result<Value, Error> {
-        decode(&self.send(encode(words.iter().map(AsRef::as_ref))).blocking_recv_anywhere()?)
+        typed(&wait(self.send(encode(words.iter().map(AsRef::as_ref))))?)
     }
 
     /// Runs a command given as words; the reply comes when awaited, on any executor.
@@ -168,56 +287,17 @@ impl Connection {
     /// As [`Connection::execute`].
     pub async fn execute_async(&self, words: &[impl AsRef<[u8]>]) -> Result<Value, Error> {
         let reply = self.send(encode(words.iter().map(AsRef::as_ref)));
-        decode(&reply.await.map_err(|_| Error::Closed)?)
-    }
-
-    /// Sends bytes of the protocol as a client of the server would, and waits for `replies` replies, undecoded.
-    ///
-    /// # Errors
-    /// [`Error::Closed`].
-    pub fn exchange(&self, bytes: Vec<u8>, replies: usize) -> Result<Vec<Vec<u8>>, Error> {
-        let receivers: Vec<_> = self.send_raw(bytes, replies);
-        receivers.into_iter().map(Blocking::blocking_recv_anywhere).collect()
+        typed(&reply.await.map_err(|_| Error::Closed)?)
     }
 
     fn send(&self, bytes: Vec<u8>) -> oneshot::Receiver<Vec<u8>> {
-        self.send_raw(bytes, 1).pop().expect("one reply was asked for")
-    }
-
-    fn send_raw(&self, bytes: Vec<u8>, replies: usize) -> Vec<oneshot::Receiver<Vec<u8>>> {
-        let (senders, receivers): (Vec<_>, Vec<_>) = (0..replies).map(|_| oneshot::channel()).unzip();
-        let state = self.state;
-        self.engine.on_shard(self.shard, move |driver| {
-            let open = SHARD_SESSIONS.with_borrow(|sessions| sessions[state].clone());
-            let Some((session, outlet)) = open.filter(|(_, outlet)| !outlet.shut.get()) else { return };
-            outlet.waiting.borrow_mut().extend(senders);
-            outlet.input.borrow_mut().push_back(bytes);
-            feed(driver, session, &outlet);
+        let (sender, receiver) = oneshot::channel();
+        self.session.feed(bytes, |(_, calls)| {
+            let Some(calls) = calls.as_ref().filter(|calls| !calls.shut.get()) else { return false };
+            calls.waiting.borrow_mut().push_back(sender);
+            true
         });
-        receivers
-    }
-}
-
-/// Gives a session the input that waits for it. All of it goes in at once: the session itself stalls where its order asks for it.
-fn feed(driver: &Rc<Driver>, session: u32, outlet: &CallOutlet) {
-    while let Some(bytes) = outlet.input.borrow_mut().pop_front() {
-        let read: Result<usize, std::convert::Infallible> = driver.read(session, |buffer| {
-            buffer.extend_from_slice(&bytes);
-            Ok(bytes.len())
-        });
-        let Ok(_) = read;
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        let state = self.state;
-        self.engine.on_shard(self.shard, move |driver| {
-            let open = SHARD_SESSIONS.with_borrow_mut(|sessions| sessions[state].take());
-            if let Some((session, _)) = open {
-                driver.close(session);
-            }
-        });
+        receiver
     }
 }
 
@@ -227,7 +307,7 @@ impl Client for Connection {
     fn call<T: FromReply>(&self, id: CommandId, arguments: impl FnOnce(&mut ArgvBuf)) -> Result<T, Error> {
         let mut words = ArgvBuf::new();
         arguments(&mut words);
-        typed(&self.send(encode_call(id, words.as_argv())).blocking_recv_anywhere()?)
+        typed(&wait(self.send(encode_call(id, words.as_argv())))?)
     }
 }
 
@@ -239,19 +319,8 @@ impl AsyncClient for Connection {
     }
 }
 
-/// Waiting for a reply on any thread, inside an executor's or not.
-trait Blocking<T> {
-    fn blocking_recv_anywhere(self) -> Result<T, Error>;
-}
-
-impl<T> Blocking<T> for oneshot::Receiver<T> {
-    fn blocking_recv_anywhere(self) -> Result<T, Error> {
-        futures_block_on(self).map_err(|_| Error::Closed)
-    }
-}
-
-/// Parks this thread until `future` is ready; unlike tokio's, it may be called inside an executor (which it then blocks, as any blocking call does).
-fn futures_block_on<F: Future>(future: F) -> F::Output {
+/// Parks this thread until the reply is there; unlike tokio's own way it may be used inside an executor, which it then blocks as any blocking call does.
+fn wait<T>(receiver: oneshot::Receiver<T>) -> Result<T, Error> {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -260,10 +329,10 @@ fn futures_block_on<F: Future>(future: F) -> F::Output {
     }
     let waker = std::task::Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = std::task::Context::from_waker(&waker);
-    let mut future = std::pin::pin!(future);
+    let mut receiver = std::pin::pin!(receiver);
     loop {
-        if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) {
-            return output;
+        if let std::task::Poll::Ready(output) = receiver.as_mut().poll(&mut context) {
+            return output.map_err(|_| Error::Closed);
         }
         std::thread::park();
     }
@@ -283,10 +352,6 @@ fn encode<'w>(words: impl ExactSizeIterator<Item = &'w [u8]>) -> Vec<u8> {
         bytes.extend_from_slice(b"\r\n");
     }
     bytes
-}
-
-fn decode(reply: &[u8]) -> Result<Value, Error> {
-    typed(reply)
 }
 
 fn typed<T: FromReply>(reply: &[u8]) -> Result<T, Error> {

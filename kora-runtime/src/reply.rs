@@ -44,10 +44,11 @@ impl From<Vec<u8>> for Bulk<'_> {
 }
 
 impl<'r> From<Element<'r>> for Bulk<'r> {
+    #[inline]
     fn from(element: Element<'r>) -> Self {
         match element {
             Element::Bytes(bytes) => Self::Borrowed(bytes),
-            Element::Int(int) => Self::Integer(int),
+            Element::Int(number) => Self::Integer(number),
         }
     }
 }
@@ -190,6 +191,24 @@ impl ReplyBuf {
             Bulk::Borrowed(bytes) => self.bulk(bytes),
             Bulk::Owned(bytes) => self.bulk(bytes),
             Bulk::Integer(number) => self.bulk_integer(*number),
+        }
+    }
+
+    /// An element of a collection, as it is stored.
+    #[inline]
+    pub fn element(&mut self, element: Element<'_>) {
+        match element {
+            Element::Bytes(bytes) => self.bulk(bytes),
+            Element::Int(number) => self.bulk_integer(number),
+        }
+    }
+
+    /// A [`Bulk`] of plain text: a verbatim string in RESP3.
+    pub fn put_verbatim(&mut self, text: &Bulk<'_>) {
+        match text {
+            Bulk::Borrowed(bytes) => self.verbatim(bytes),
+            Bulk::Owned(bytes) => self.verbatim(bytes),
+            Bulk::Integer(number) => self.verbatim(itoa::Buffer::new().format(*number).as_bytes()),
         }
     }
 
@@ -339,8 +358,10 @@ write_as! {
     f64 => f64, |value, reply| reply.double(*value);
     bool => bool, |value, reply| reply.boolean(*value);
     Simple => Simple, |value, reply| reply.simple(value.0);
+    String => Simple, |value, reply| reply.simple(value);
     Verbatim => Verbatim, |value, reply| reply.verbatim(&value.0);
     Bulk<'_> => Bulk<'static>, |value, reply| reply.put_bulk(value);
+    Element<'_> => Bulk<'static>, |value, reply| reply.element(*value);
     &[u8] => Bulk<'static>, |value, reply| reply.bulk(value);
     &Vec<u8> => Bulk<'static>, |value, reply| reply.bulk(value);
     &&[u8] => Bulk<'static>, |value, reply| reply.bulk(value);
@@ -426,6 +447,17 @@ impl<T> Items<'_, T> {
         debug_assert!(self.left > 0, "more elements than announced");
         self.left -= 1;
         item.write_as(self.reply);
+    }
+
+    /// Bytes written so far, what stood in the buffer before included: for a command that bounds its reply.
+    #[inline]
+    pub fn bytes_len(&self) -> usize {
+        self.reply.len()
+    }
+
+    /// Gives the aggregate up unfinished: the command fails, and its error takes the place of the whole reply.
+    pub fn abandon(mut self) {
+        self.left = 0;
     }
 }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 
 use kora_ext::driver::Driver;
-use kora_ext::{Engine, EngineOptions};
+use kora_ext::{Clock, Engine, EngineOptions};
 use kora_runtime::shard::clients::Peer;
 use tokio::task::AbortHandle;
 
@@ -32,9 +32,10 @@ pub struct Attachment {
 ///
 /// # Errors
 /// When threads cannot be started.
-pub fn start(config: kora_runtime::config::Config, seeds: [u64; 4]) -> io::Result<Arc<Engine>> {
+pub fn start(config: kora_runtime::config::Config, seeds: [u64; 4], clock: Clock) -> io::Result<Arc<Engine>> {
     let mut options = EngineOptions::with_random_seeds(config.shards, config)?;
     options.seeds = seeds;
+    options.clock = clock;
     options.allocator = crate::allocator::hooks();
     let engine = Engine::start(options)?;
     engine.host().on_config_change(|config| logging::set_level(config.loglevel));

@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use kora_ext::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::data_directory::{DataDirectory, DataDirectoryError, draw_seeds};
@@ -60,6 +61,11 @@ pub struct Server {
 impl Server {
     /// Starts a server. When it returns, clients can connect.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
+        Self::start_with_clock(settings, Clock::System)
+    }
+
+    /// Starts a server whose keys expire by `clock`.
+    pub fn start_with_clock(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let Settings { mut config, data_directory, .. } = settings;
         if config.shards == 0 {
             config.shards = crate::settings::cores();
@@ -76,7 +82,7 @@ impl Server {
         let addresses = listeners.addresses.clone();
         let unix_socket = listeners.socket_file.as_ref().map(|file| file.path().to_owned());
         let failed = |source| StartError::System { doing: "start the shards", source };
-        let engine = engine::start(config, routing_seeds).map_err(failed)?;
+        let engine = engine::start(config, routing_seeds, clock).map_err(failed)?;
         let attachment = Attachment::attach(engine, listeners).map_err(failed)?;
         Ok(Self { addresses, unix_socket, shards, attachment: Some(attachment), _directory: directory })
     }

@@ -5,9 +5,11 @@
 //! Start at [`transcript`] for the format, at [`run::Target`] to put something new under test.
 
 pub mod expected;
+pub mod kora;
 pub mod oracle;
 pub mod resp;
 pub mod run;
+pub mod simulation;
 pub mod tcp;
 pub mod transcript;
 pub mod update;

@@ -19,6 +19,15 @@ pub(super) fn as_many_as(args: &[Arg], report: &mut Report) {
                 report.error_with_help(other.at, format!("no argument `{}` stands before", other.value), help);
             }
         }
+        if let Some(again) = args.iter().find(|again| again.token_each) {
+            report.error(
+                other.at,
+                format!(
+                    "`{}` among options repeats its token, so all others must be told without counts",
+                    again.name.value
+                ),
+            );
+        }
         if arg.counted {
             report.error(other.at, format!("`{}` has a count of its own", arg.name.value));
         }

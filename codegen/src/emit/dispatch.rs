@@ -105,10 +105,10 @@ fn write_returned(reply: &ReplyType, call: &TokenStream) -> TokenStream {
     let write = match reply.kind {
         ReplyKind::Ok => quote!(reply.ok()),
         ReplyKind::Integer => quote!(reply.integer(value)),
-        ReplyKind::Simple => quote!(reply.simple(value.0)),
+        ReplyKind::Simple => quote!(reply.simple(value)),
         ReplyKind::Double => quote!(reply.double(value)),
         ReplyKind::Bool => quote!(reply.boolean(value)),
-        ReplyKind::Verbatim => quote!(reply.verbatim(&value.0)),
+        ReplyKind::Verbatim => quote!(reply.put_verbatim(&value)),
         _ => quote!(reply.put_bulk(&value)),
     };
     if !reply.nullable {

@@ -169,7 +169,7 @@ fn options(run: &[Arg], args: &[Arg], context: &Context<'_>) -> TokenStream {
                 Some(text) => texts::error(text, context.row, &quote!(reader.peek().unwrap_or_default())),
                 None => quote!(CommandError::Syntax),
             };
-            quote!(let #field = #field.ok_or_else(|| #missing)?;)
+            quote!(let #field = #field.ok_or(#missing)?;)
         } else {
             quote!()
         }
@@ -219,6 +219,8 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
                 let _ = #value;
                 #field.note(start, reader.position());
             }
+        } else if arg.multiple && repeatable {
+            quote!(#field = #value;)
         } else if arg.multiple {
             quote! {
                 if !#field.is_empty() {
@@ -229,11 +231,7 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
         } else if repeatable {
             quote!(#field = Some(#value);)
         } else {
-            let call = conflict(quote!(argv::set_once(&mut #field, #name)));
-            quote! {
-                let #name = #value;
-                #call
-            }
+            conflict(quote!(argv::set_once(&mut #field, #value)))
         };
         return quote!(if #enough reader.take_token(#token) { #store });
     }
@@ -258,11 +256,7 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
     } else if repeatable {
         quote!(#field = Some(#value);)
     } else {
-        let call = conflict(quote!(argv::set_once(&mut #field, #name)));
-        quote! {
-            let #name = #value;
-            #call
-        }
+        conflict(quote!(argv::set_once(&mut #field, #value)))
     };
     quote!(if #enough reader.at_any(&[#(#tokens),*]) { #store })
 }

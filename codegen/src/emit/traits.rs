@@ -151,7 +151,8 @@ pub fn method(table: &Table, row: &Row) -> TokenStream {
     let name = names::row_method(row);
     let doc = format!(" {}", row.summary.value);
     let place = format!(" `{}` → {}. `{}:{}`.", crate::syntax::row(row), row.reply.text, table.file, row.line());
-    let borrowing = matches!(output(row), Output::Returned(ReplyType { kind: ReplyKind::Bulk, .. }));
+    let borrowing =
+        matches!(output(row), Output::Returned(ReplyType { kind: ReplyKind::Bulk | ReplyKind::Verbatim, .. }));
     let (generics, receiver, lifetime) = if borrowing {
         (quote!(<'r>), quote!(&'r mut self), quote!('r))
     } else {
@@ -178,8 +179,7 @@ fn returned_type(reply: &ReplyType) -> TokenStream {
     let ty = match reply.kind {
         ReplyKind::Ok => quote!(()),
         ReplyKind::Integer => quote!(i64),
-        ReplyKind::Simple => quote!(Simple),
-        ReplyKind::Verbatim => quote!(Verbatim),
+        ReplyKind::Simple => quote!(&'static str),
         ReplyKind::Double => quote!(f64),
         ReplyKind::Bool => quote!(bool),
         _ => quote!(Bulk<'r>),

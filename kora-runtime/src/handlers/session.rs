@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use crate::error::CommandError;
 use crate::keyspace::DATABASES;
-use crate::reply::{Bulk, Protocol, ReplyBuf, Simple, Verbatim};
+use crate::reply::{Bulk, Protocol, ReplyBuf};
 use crate::shard::clients::{Client, ReplyMode};
 use crate::shard::core::Core;
 use crate::table::{SessionCommands, args};
@@ -172,7 +172,7 @@ impl SessionCommands for SessionCx<'_> {
         Ok(())
     }
 
-    fn reset(&mut self) -> Result<Simple, CommandError> {
+    fn reset(&mut self) -> Result<&'static str, CommandError> {
         let authenticated = self.core.config.requirepass.is_empty();
         let client = self.client();
         client.db = 0;
@@ -182,7 +182,7 @@ impl SessionCommands for SessionCx<'_> {
         client.reply_mode = ReplyMode::On;
         client.no_evict = false;
         client.no_touch = false;
-        Ok(Simple("RESET"))
+        Ok("RESET")
     }
 
     fn client_id(&mut self) -> Result<i64, CommandError> {
@@ -206,22 +206,22 @@ impl SessionCommands for SessionCx<'_> {
     fn client_setinfo(&mut self, args::ClientSetinfo { attribute }: args::ClientSetinfo<'_>) -> Result<(), CommandError> {
         match attribute {
             args::ClientSetinfoAttribute::LibName(name) => {
-                check_name(name, "ERR lib-name cannot contain spaces, newlines or special characters.")?;
+                check_name(name, "ERR LIB-NAME cannot contain spaces, newlines or special characters.")?;
                 self.client().lib_name = name.to_vec();
             }
             args::ClientSetinfoAttribute::LibVer(version) => {
-                check_name(version, "ERR lib-ver cannot contain spaces, newlines or special characters.")?;
+                check_name(version, "ERR LIB-VER cannot contain spaces, newlines or special characters.")?;
                 self.client().lib_ver = version.to_vec();
             }
         }
         Ok(())
     }
 
-    fn client_info(&mut self) -> Result<Verbatim, CommandError> {
+    fn client_info(&mut self) -> Result<Bulk<'_>, CommandError> {
         let now_ms = self.core.now_ms;
         let mut line = describe(self.client(), now_ms);
         line.push('\n');
-        Ok(Verbatim(line.into_bytes()))
+        Ok(Bulk::Owned(line.into_bytes()))
     }
 
     fn client_reply(
@@ -236,10 +236,8 @@ impl SessionCommands for SessionCx<'_> {
                 reply.ok();
             }
             args::ClientReplyMode::Off => client.reply_mode = ReplyMode::Off,
-            args::ClientReplyMode::Skip if client.reply_mode == ReplyMode::On => {
-                client.reply_mode = ReplyMode::SkipNext;
-            }
-            args::ClientReplyMode::Skip => {}
+            args::ClientReplyMode::Skip if client.reply_mode == ReplyMode::Off => {}
+            args::ClientReplyMode::Skip => client.reply_mode = ReplyMode::SkipNext,
         }
         Ok(())
     }
@@ -256,7 +254,7 @@ impl SessionCommands for SessionCx<'_> {
 }
 
 const HELLO_NEEDS_AUTH: CommandError = CommandError::Text(
-    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to \
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to \
      authenticate the client and select the RESP protocol version at the same time",
 );
 
