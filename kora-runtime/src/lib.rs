@@ -18,5 +18,5 @@ pub mod resp;
 pub mod shard;
 pub mod table;
 #[cfg(test)]
-pub(crate) mod testing;
+pub mod testing;
 pub mod types;

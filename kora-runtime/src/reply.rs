@@ -44,10 +44,11 @@ impl From<Vec<u8>> for Bulk<'_> {
 }
 
 impl<'r> From<Element<'r>> for Bulk<'r> {
+    #[inline]
     fn from(element: Element<'r>) -> Self {
         match element {
             Element::Bytes(bytes) => Self::Borrowed(bytes),
-            Element::Int(int) => Self::Integer(int),
+            Element::Int(number) => Self::Integer(number),
         }
     }
 }
@@ -193,6 +194,15 @@ impl ReplyBuf {
         }
     }
 
+    /// An element of a collection, as it is stored.
+    #[inline]
+    pub fn element(&mut self, element: Element<'_>) {
+        match element {
+            Element::Bytes(bytes) => self.bulk(bytes),
+            Element::Int(number) => self.bulk_integer(number),
+        }
+    }
+
     /// A [`Bulk`] of plain text: a verbatim string in RESP3.
     pub fn put_verbatim(&mut self, text: &Bulk<'_>) {
         match text {
@@ -204,16 +214,25 @@ impl ReplyBuf {
 
     /// A double: a bulk string in RESP2.
     pub fn double(&mut self, number: f64) {
-        let mut text = Vec::with_capacity(24);
-        write_f64(&mut text, number);
         match self.protocol {
-            Protocol::Resp2 => self.bulk(&text),
+            Protocol::Resp2 => self.bulk_double(number),
             Protocol::Resp3 => {
                 self.bytes.push(b',');
-                self.bytes.extend_from_slice(&text);
+                write_f64(&mut self.bytes, number);
                 self.bytes.extend_from_slice(b"\r\n");
             }
         }
+    }
+
+    /// A binary string that holds a double, in either protocol (ZSCAN).
+    pub fn bulk_double(&mut self, number: f64) {
+        let start = self.bytes.len();
+        write_f64(&mut self.bytes, number);
+        let len = self.bytes.len() - start;
+        // The length is known once the text is there: the header is written behind it and changes places with it.
+        self.header(b'$', len as i64);
+        self.bytes[start..].rotate_left(len);
+        self.bytes.extend_from_slice(b"\r\n");
     }
 
     /// A boolean: an integer in RESP2.
@@ -339,8 +358,10 @@ write_as! {
     f64 => f64, |value, reply| reply.double(*value);
     bool => bool, |value, reply| reply.boolean(*value);
     Simple => Simple, |value, reply| reply.simple(value.0);
+    String => Simple, |value, reply| reply.simple(value);
     Verbatim => Verbatim, |value, reply| reply.verbatim(&value.0);
     Bulk<'_> => Bulk<'static>, |value, reply| reply.put_bulk(value);
+    Element<'_> => Bulk<'static>, |value, reply| reply.element(*value);
     &[u8] => Bulk<'static>, |value, reply| reply.bulk(value);
     &Vec<u8> => Bulk<'static>, |value, reply| reply.bulk(value);
     &&[u8] => Bulk<'static>, |value, reply| reply.bulk(value);
@@ -426,6 +447,12 @@ impl<T> Items<'_, T> {
         debug_assert!(self.left > 0, "more elements than announced");
         self.left -= 1;
         item.write_as(self.reply);
+    }
+
+    /// Bytes written so far, what stood in the buffer before included: for a command that bounds its reply.
+    #[inline]
+    pub fn bytes_len(&self) -> usize {
+        self.reply.len()
     }
 
     /// Gives the aggregate up unfinished: the command fails, and its error takes the place of the whole reply.

@@ -76,7 +76,7 @@ impl TestShard {
         let reply = std::mem::take(self.shard.output(self.session));
         self.shard.wrote(self.session, reply.len());
         let reply = String::from_utf8_lossy(&reply);
-        reply.trim_end_matches("\r\n").replace("\r\n", " ")
+        reply.strip_suffix("\r\n").unwrap_or(&reply).replace("\r\n", " ")
     }
 
     /// Runs commands and compares each reply: `[("SET k v", "+OK"), …]`.

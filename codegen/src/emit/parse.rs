@@ -230,7 +230,8 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
         };
         return quote!(if #enough reader.take_token(#token) { #store });
     }
-    if matches!(arg.shape, Shape::OneOf(_)) && !arg.multiple && !(context.visit && !keys::all_keys(arg).is_empty()) {
+    let reports_keys = context.visit && !keys::all_keys(arg).is_empty();
+    if matches!(arg.shape, Shape::OneOf(_)) && !arg.multiple && !reports_keys {
         let ty = names::ident(&names::arg_type(&context.parent, arg));
         let store = if has_agrees(arg) {
             conflict(quote!(argv::set_choice(&mut #field, #name, #ty::agrees)))

@@ -254,9 +254,9 @@ parameters! {
         read_by: "the handlers of lists",
     }
     list_compress_depth: u32 = "list-compress-depth" {
-        kind: COUNT, default: 0, change: Change::Never("chunks of lists are never compressed"),
-        help: "Chunks at each end of a list that are not compressed; 0 compresses none.",
-        read_by: "clients",
+        kind: COUNT, default: 2, change: Change::AtRunTime,
+        help: "Chunks at each end of a list that are not compressed; 0 compresses none. Holds for lists that grow long from then on.",
+        read_by: "the handlers of lists",
     }
     set_max_intset_entries: usize = "set-max-intset-entries" {
         kind: ENTRIES, default: 512, change: Change::AtRunTime,

@@ -7,7 +7,7 @@ use super::session::describe;
 use crate::argv::Argv;
 use crate::error::CommandError;
 use crate::reply::{ArrayReply, Bulk, ReplyBuf, Simple};
-use crate::resp::value::{bulk_of, integer_of};
+use crate::resp::value::{integer_of, text_of};
 use crate::shard::clients::Client;
 use crate::shard::cx::ShardCx;
 use crate::table::{ConnectionCommands, args};
@@ -49,11 +49,27 @@ impl ConnectionCommands for ShardCx<'_> {
 
     /// Counts the clients of this shard that were marked; [`client_kill`] makes the reply of it.
     fn client_kill(&mut self, args::ClientKill { filters }: args::ClientKill<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+        check_filters(filters)?;
         let caller = self.call.client_id;
         let killed = self.core.clients.kill(|client| matches(client, filters, caller));
         reply.integer(killed);
         Ok(())
     }
+}
+
+/// An address alone is the old form and stands alone; there is one user.
+fn check_filters(filters: crate::argv::Many<'_, args::ClientKillFilters<'_>>) -> Result<(), CommandError> {
+    for filter in filters {
+        match filter {
+            args::ClientKillFilters::Address(_) if filters.len() > 1 => return Err(CommandError::Syntax),
+            args::ClientKillFilters::User(name) if name != b"default" => {
+                let name = String::from_utf8_lossy(name);
+                return Err(CommandError::message(format!("ERR No such user '{name}'")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether every filter of CLIENT KILL picks a client. The old form, an address alone, spares nobody; the new one spares the caller unless told not to.
@@ -85,7 +101,7 @@ fn matches(client: &Client, filters: crate::argv::Many<'_, args::ClientKillFilte
 
 /// CLIENT LIST of several shards: their lines in order of client id.
 pub fn client_list(_: Argv<'_>, parts: &[&[u8]], reply: &mut ReplyBuf) {
-    let mut lines: Vec<&[u8]> = parts.iter().filter_map(|part| bulk_of(part)).flat_map(|text| text.split_inclusive(|b| *b == b'\n')).collect();
+    let mut lines: Vec<&[u8]> = parts.iter().filter_map(|part| text_of(part)).flat_map(|text| text.split_inclusive(|b| *b == b'\n')).collect();
     let id_of = |line: &[u8]| {
         let digits = line.strip_prefix(b"id=").unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit());
         digits.fold(0_u64, |id, digit| id * 10 + u64::from(digit - b'0'))

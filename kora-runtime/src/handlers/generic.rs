@@ -1,93 +1,269 @@
-//! Handlers.
+//! Handlers of the `generic` group: what can be done to a key of any type.
+//!
+//! Owns: what each of these commands means, and the one reply that RANDOMKEY makes of the replies of several shards.
+//! Refuses to know: what a value is, sockets, how a key's value comes here from another shard.
+//! Start at [`rename`]. Expiry is in `generic/expire.rs`; KEYS, SCAN and RANDOMKEY, which look at keys they do not name, are in `generic/scan.rs`.
+//!
+//! Invariant: a handler changes a key only through [`ShardCx`], and tells the change as Redis would notify it.
 
+mod expire;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use self::expire::{Conditions, TimeUnit};
+pub use self::scan::randomkey;
+use crate::argv::Many;
 use crate::error::CommandError;
-use crate::reply::*;
+use crate::keyspace::{DATABASES, Entry, Event, Kind};
+use crate::reply::{ArrayReply, Bulk, ReplyBuf, Simple};
+use crate::shard::core::lfu;
 use crate::shard::cx::ShardCx;
-use crate::table::{GenericCommands, args};
+use crate::table::{CommandId, GenericCommands, args};
 
 impl GenericCommands for ShardCx<'_> {
-    fn copy(&mut self, _: args::Copy<'_>) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+    fn del(&mut self, args::Del { keys }: args::Del<'_>) -> Result<i64, CommandError> {
+        Ok(count(keys, |key| self.remove(key)))
     }
-    fn del(&mut self, _: args::Del<'_>) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn unlink(&mut self, args::Unlink { keys }: args::Unlink<'_>) -> Result<i64, CommandError> {
+        Ok(count(keys, |key| self.remove(key)))
     }
-    fn exists(&mut self, _: args::Exists<'_>) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn exists(&mut self, args::Exists { keys }: args::Exists<'_>) -> Result<i64, CommandError> {
+        Ok(count(keys, |key| self.exists(key)))
     }
-    fn expire(&mut self, _: args::Expire<'_>) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn touch(&mut self, args::Touch { keys }: args::Touch<'_>) -> Result<i64, CommandError> {
+        // It is what the command is for, so CLIENT NO-TOUCH does not hold here.
+        self.call.no_touch = false;
+        Ok(count(keys, |key| self.lookup(key).is_some()))
     }
-    fn expireat(&mut self, _: args::Expireat<'_>) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn r#type(&mut self, args::Type { key }: args::Type<'_>) -> Result<&'static str, CommandError> {
+        Ok(self.glance(key).map_or("none", |entry| entry.kind().type_name()))
     }
-    fn expiretime(&mut self, _: args::Expiretime<'_>) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn rename(&mut self, args::Rename { key, new_key }: args::Rename<'_>) -> Result<(), CommandError> {
+        rename(self, key, new_key, Overwrite::Yes).map(|_| ())
     }
-    fn keys( &mut self, _: args::Keys<'_>, _: ArrayReply<'_, Bulk<'static>>, ) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn renamenx(&mut self, args::Renamenx { key, new_key }: args::Renamenx<'_>) -> Result<i64, CommandError> {
+        rename(self, key, new_key, Overwrite::No).map(i64::from)
     }
-    fn r#move(&mut self, _: args::Move<'_>) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn copy(&mut self, args: args::Copy<'_>) -> Result<i64, CommandError> {
+        let args::Copy { source, destination, database, replace } = args;
+        let to = database.map_or(Ok(self.db()), database_number)?;
+        if to == self.db() && source == destination {
+            return Err(CommandError::SameObject);
+        }
+        if self.lookup(source).is_none() || (!replace && self.find_in(to, destination).is_some()) {
+            return Ok(0);
+        }
+        let Some(value) = self.duplicate(self.db(), source) else { return Ok(0) };
+        self.attach(to, destination, value);
+        self.changed_in(to, Event::CopyTo, destination);
+        Ok(1)
     }
-    fn object_encoding<'r>( &'r mut self, _: args::ObjectEncoding<'r>, ) -> Result<Option<Bulk<'r>>, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn r#move(&mut self, args::Move { key, database }: args::Move<'_>) -> Result<i64, CommandError> {
+        let to = database_number(database)?;
+        if to == self.db() {
+            return Err(CommandError::SameObject);
+        }
+        if self.find(key).is_none() || self.find_in(to, key).is_some() {
+            return Ok(0);
+        }
+        let Some(value) = self.detach(self.db(), key) else { return Ok(0) };
+        self.attach(to, key, value);
+        self.changed(Event::MoveFrom, key);
+        self.changed_in(to, Event::MoveTo, key);
+        Ok(1)
     }
-    fn object_freq( &mut self, _: args::ObjectFreq<'_>, ) -> Result<Option<i64>, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn expire(&mut self, args: args::Expire<'_>) -> Result<i64, CommandError> {
+        use args::{ExpireComparison as Comparison, ExpireCondition as Condition};
+        let conditions = Conditions {
+            nx: args.condition == Some(Condition::Nx),
+            xx: args.condition == Some(Condition::Xx),
+            gt: args.comparison == Some(Comparison::Gt),
+            lt: args.comparison == Some(Comparison::Lt),
+        };
+        let base_ms = self.now_ms();
+        let deadline_ms = expire::deadline_ms(args.seconds, TimeUnit::Seconds, base_ms, CommandId::Expire)?;
+        expire::expire(self, args.key, deadline_ms, conditions)
     }
-    fn object_help(&mut self, _: ArrayReply<'_, Simple>) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn pexpire(&mut self, args: args::Pexpire<'_>) -> Result<i64, CommandError> {
+        use args::{PexpireComparison as Comparison, PexpireCondition as Condition};
+        let conditions = Conditions {
+            nx: args.condition == Some(Condition::Nx),
+            xx: args.condition == Some(Condition::Xx),
+            gt: args.comparison == Some(Comparison::Gt),
+            lt: args.comparison == Some(Comparison::Lt),
+        };
+        let base_ms = self.now_ms();
+        let deadline_ms = expire::deadline_ms(args.milliseconds, TimeUnit::Milliseconds, base_ms, CommandId::Pexpire)?;
+        expire::expire(self, args.key, deadline_ms, conditions)
     }
-    fn object_idletime( &mut self, _: args::ObjectIdletime<'_>, ) -> Result<Option<i64>, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn expireat(&mut self, args: args::Expireat<'_>) -> Result<i64, CommandError> {
+        use args::{ExpireatComparison as Comparison, ExpireatCondition as Condition};
+        let conditions = Conditions {
+            nx: args.condition == Some(Condition::Nx),
+            xx: args.condition == Some(Condition::Xx),
+            gt: args.comparison == Some(Comparison::Gt),
+            lt: args.comparison == Some(Comparison::Lt),
+        };
+        let deadline_ms = expire::deadline_ms(args.deadline, TimeUnit::Seconds, 0, CommandId::Expireat)?;
+        expire::expire(self, args.key, deadline_ms, conditions)
     }
-    fn object_refcount( &mut self, _: args::ObjectRefcount<'_>, ) -> Result<Option<i64>, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn pexpireat(&mut self, args: args::Pexpireat<'_>) -> Result<i64, CommandError> {
+        use args::{PexpireatComparison as Comparison, PexpireatCondition as Condition};
+        let conditions = Conditions {
+            nx: args.condition == Some(Condition::Nx),
+            xx: args.condition == Some(Condition::Xx),
+            gt: args.comparison == Some(Comparison::Gt),
+            lt: args.comparison == Some(Comparison::Lt),
+        };
+        let deadline_ms = expire::deadline_ms(args.deadline, TimeUnit::Milliseconds, 0, CommandId::Pexpireat)?;
+        expire::expire(self, args.key, deadline_ms, conditions)
     }
-    fn persist(&mut self, _: args::Persist<'_>) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn persist(&mut self, args::Persist { key }: args::Persist<'_>) -> Result<i64, CommandError> {
+        let Some(Some(_)) = self.expiry_ms(key) else { return Ok(0) };
+        self.set_expiry_ms(key, None);
+        self.changed(Event::Persist, key);
+        Ok(1)
     }
-    fn pexpire(&mut self, _: args::Pexpire<'_>) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn ttl(&mut self, args::Ttl { key }: args::Ttl<'_>) -> Result<i64, CommandError> {
+        let now_ms = self.now_ms();
+        Ok(expire::shown(self, key, |expiry_ms| expire::rounded_seconds(expiry_ms.saturating_sub(now_ms))))
     }
-    fn pexpireat(&mut self, _: args::Pexpireat<'_>) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn pttl(&mut self, args::Pttl { key }: args::Pttl<'_>) -> Result<i64, CommandError> {
+        let now_ms = self.now_ms();
+        Ok(expire::shown(self, key, |expiry_ms| expiry_ms.saturating_sub(now_ms)))
     }
-    fn pexpiretime(&mut self, _: args::Pexpiretime<'_>) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn expiretime(&mut self, args::Expiretime { key }: args::Expiretime<'_>) -> Result<i64, CommandError> {
+        Ok(expire::shown(self, key, expire::rounded_seconds))
     }
-    fn pttl(&mut self, _: args::Pttl<'_>) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn pexpiretime(&mut self, args::Pexpiretime { key }: args::Pexpiretime<'_>) -> Result<i64, CommandError> {
+        Ok(expire::shown(self, key, |expiry_ms| expiry_ms))
     }
+
+    fn keys(
+        &mut self,
+        args::Keys { pattern }: args::Keys<'_>,
+        reply: ArrayReply<'_, Bulk<'static>>,
+    ) -> Result<(), CommandError> {
+        scan::keys(self, pattern, reply)
+    }
+
+    fn scan(&mut self, args: args::Scan<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+        scan::scan(self, args, reply)
+    }
+
     fn randomkey<'r>(&'r mut self) -> Result<Option<Bulk<'r>>, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+        Ok(scan::random_key(self).map(Bulk::Owned))
     }
-    fn rename(&mut self, _: args::Rename<'_>) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn object_encoding<'r>(
+        &'r mut self,
+        args::ObjectEncoding { key }: args::ObjectEncoding<'r>,
+    ) -> Result<Option<Bulk<'r>>, CommandError> {
+        Ok(self.peek(key).map(|entry| Bulk::Borrowed(encoding(entry).as_bytes())))
     }
-    fn renamenx(&mut self, _: args::Renamenx<'_>) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn object_freq(&mut self, args::ObjectFreq { key }: args::ObjectFreq<'_>) -> Result<Option<i64>, CommandError> {
+        let Some(access) = self.peek(key).map(Entry::access) else { return Ok(None) };
+        if !self.config().maxmemory_policy.is_lfu() {
+            return Err(CommandError::Text(
+                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+            ));
+        }
+        let decay_minutes = u64::from(self.config().lfu_decay_time);
+        Ok(Some(lfu::count(access, self.now_ms(), decay_minutes) as i64))
     }
-    fn scan( &mut self, _: args::Scan<'_>, _: &mut ReplyBuf, ) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn object_idletime(
+        &mut self,
+        args::ObjectIdletime { key }: args::ObjectIdletime<'_>,
+    ) -> Result<Option<i64>, CommandError> {
+        let Some(access) = self.peek(key).map(Entry::access) else { return Ok(None) };
+        if self.config().maxmemory_policy.is_lfu() {
+            return Err(CommandError::Text(
+                "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+            ));
+        }
+        Ok(Some((self.now_ms() / 1000).saturating_sub(u64::from(access)) as i64))
     }
-    fn touch(&mut self, _: args::Touch<'_>) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn object_refcount(
+        &mut self,
+        args::ObjectRefcount { key }: args::ObjectRefcount<'_>,
+    ) -> Result<Option<i64>, CommandError> {
+        Ok(self.peek(key).map(|_| 1))
     }
-    fn ttl(&mut self, _: args::Ttl<'_>) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
-    }
-    fn r#type(&mut self, _: args::Type<'_>) -> Result<&'static str, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
-    }
-    fn unlink(&mut self, _: args::Unlink<'_>) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn object_help(&mut self, reply: ArrayReply<'_, Simple>) -> Result<(), CommandError> {
+        super::help("OBJECT", reply);
+        Ok(())
     }
 }
 
+/// How many of `keys` `did` says yes to; a key named twice is asked twice.
+fn count<'a>(keys: Many<'a, &'a [u8]>, mut did: impl FnMut(&[u8]) -> bool) -> i64 {
+    keys.iter().filter(|key| did(key)).count() as i64
+}
 
-/// Merges.
-pub fn randomkey(_: crate::argv::Argv<'_>, _: &[&[u8]], reply: &mut crate::reply::ReplyBuf) {
-    reply.ok();
+/// Whether RENAME may take a name that is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Overwrite {
+    Yes,
+    No,
+}
+
+/// RENAME. False when the name was in use and is left alone.
+fn rename(cx: &mut ShardCx<'_>, key: &[u8], new_key: &[u8], overwrite: Overwrite) -> Result<bool, CommandError> {
+    if cx.find(key).is_none() {
+        return Err(CommandError::NoSuchKey);
+    }
+    if overwrite == Overwrite::No && cx.find(new_key).is_some() {
+        return Ok(false);
+    }
+    if key != new_key {
+        let value = cx.detach(cx.db(), key).ok_or(CommandError::NoSuchKey)?;
+        cx.attach(cx.db(), new_key, value);
+        cx.changed(Event::RenameFrom, key);
+        cx.changed(Event::RenameTo, new_key);
+    }
+    Ok(true)
+}
+
+/// A database that a client named.
+fn database_number(number: i64) -> Result<u8, CommandError> {
+    u8::try_from(number).ok().filter(|db| usize::from(*db) < DATABASES).ok_or(CommandError::DbIndexOutOfRange)
+}
+
+/// Bytes of the longest string that Redis keeps in one allocation with its header.
+const EMBSTR_BYTES_MAX: usize = 44;
+
+/// The word of OBJECT ENCODING for how a value is stored: Redis's word for what comes nearest.
+pub fn encoding(entry: &Entry) -> &'static str {
+    match entry.kind() {
+        Kind::Int => "int",
+        Kind::Str if entry.payload().len() <= EMBSTR_BYTES_MAX && !entry.is_raw() => "embstr",
+        Kind::Str | Kind::StrBig => "raw",
+        Kind::ListPacked | Kind::ListBig => "quicklist",
+        Kind::HashPacked | Kind::SetPacked | Kind::ZsetPacked => "listpack",
+        Kind::SetInts => "intset",
+        Kind::HashBig | Kind::SetBig => "hashtable",
+        Kind::ZsetBig => "skiplist",
+    }
 }

@@ -1,96 +1,213 @@
-//! Handlers.
+//! Handlers of the `server` group.
+//!
+//! Owns: the group's one implementation of its trait, and the commands about databases as wholes. The larger families have files of
+//! their own: COMMAND in `introspection`, CONFIG in `config`, DEBUG in `debug`, INFO in `info`, MEMORY in `memory`.
+//! Refuses to know: other shards; what concerns all of them runs on each, and a merge makes one reply of their parts.
 
+use super::{config, debug, help, info, introspection, memory};
+use crate::argv::Many;
 use crate::error::CommandError;
-use crate::reply::*;
+use crate::keyspace::DATABASES;
+use crate::reply::{ArrayReply, Bulk, MapReply, ReplyBuf, Simple};
+use crate::shard::core::Core;
 use crate::shard::cx::ShardCx;
 use crate::table::{ServerCommands, args};
 
 impl ServerCommands for ShardCx<'_> {
-    fn command(&mut self, _: &mut ReplyBuf) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+    fn command(&mut self, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+        introspection::info(Many::none(), reply);
+        Ok(())
     }
+
     fn command_count(&mut self) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+        Ok(introspection::count())
     }
-    fn command_docs( &mut self, _: args::CommandDocs<'_>, _: &mut ReplyBuf, ) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn command_docs(&mut self, args: args::CommandDocs<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+        introspection::docs(args.names, reply);
+        Ok(())
     }
-    fn command_getkeys( &mut self, _: args::CommandGetkeys<'_>, _: ArrayReply<'_, Bulk<'static>>, ) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn command_getkeys(
+        &mut self,
+        args::CommandGetkeys { command, arguments }: args::CommandGetkeys<'_>,
+        reply: ArrayReply<'_, Bulk<'static>>,
+    ) -> Result<(), CommandError> {
+        let line = introspection::Line::read(command, arguments)?;
+        reply.all(line.names());
+        Ok(())
     }
-    fn command_getkeysandflags( &mut self, _: args::CommandGetkeysandflags<'_>, _: &mut ReplyBuf, ) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn command_getkeysandflags(
+        &mut self,
+        args::CommandGetkeysandflags { command, arguments }: args::CommandGetkeysandflags<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), CommandError> {
+        introspection::Line::read(command, arguments)?.write_with_flags(reply);
+        Ok(())
     }
-    fn command_help( &mut self, _: ArrayReply<'_, Simple>, ) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn command_help(&mut self, reply: ArrayReply<'_, Simple>) -> Result<(), CommandError> {
+        help("COMMAND", reply);
+        Ok(())
     }
-    fn command_info( &mut self, _: args::CommandInfo<'_>, _: &mut ReplyBuf, ) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn command_info(&mut self, args: args::CommandInfo<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+        introspection::info(args.names, reply);
+        Ok(())
     }
-    fn command_list( &mut self, _: args::CommandList<'_>, _: ArrayReply<'_, Bulk<'static>>, ) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn command_list(
+        &mut self,
+        args: args::CommandList<'_>,
+        reply: ArrayReply<'_, Bulk<'static>>,
+    ) -> Result<(), CommandError> {
+        reply.all(introspection::list(args.filter).into_iter());
+        Ok(())
     }
-    fn config_get( &mut self, _: args::ConfigGet<'_>, _: MapReply<'_, Bulk<'static>, Bulk<'static>>, ) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn config_get(
+        &mut self,
+        args: args::ConfigGet<'_>,
+        reply: MapReply<'_, Bulk<'static>, Bulk<'static>>,
+    ) -> Result<(), CommandError> {
+        let found = config::matching(&self.core.config, args.patterns);
+        let mut pairs = reply.open(found.len());
+        for (name, value) in found {
+            pairs.push(name, value);
+        }
+        Ok(())
     }
-    fn config_help(&mut self, _: ArrayReply<'_, Simple>) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn config_help(&mut self, reply: ArrayReply<'_, Simple>) -> Result<(), CommandError> {
+        help("CONFIG", reply);
+        Ok(())
     }
+
     fn config_resetstat(&mut self) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+        config::reset_statistics(self.core);
+        Ok(())
     }
-    fn config_set(&mut self, _: args::ConfigSet<'_>) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn config_set(&mut self, args: args::ConfigSet<'_>) -> Result<(), CommandError> {
+        config::set(self.core, args.pairs)
     }
+
     fn dbsize(&mut self) -> Result<i64, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+        Ok(self.core.keyspace.database(usize::from(self.call.db)).len() as i64)
     }
-    fn debug_help(&mut self, _: ArrayReply<'_, Simple>) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn debug_help(&mut self, reply: ArrayReply<'_, Simple>) -> Result<(), CommandError> {
+        help("DEBUG", reply);
+        Ok(())
     }
-    fn debug_object( &mut self, _: args::DebugObject<'_>, _: &mut ReplyBuf, ) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn debug_object(&mut self, args: args::DebugObject<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+        debug::object(self, args.key, reply)
     }
-    fn debug_set_active_expire( &mut self, _: args::DebugSetActiveExpire, ) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn debug_set_active_expire(&mut self, args: args::DebugSetActiveExpire) -> Result<(), CommandError> {
+        self.core.active_expire = args.enabled != 0;
+        Ok(())
     }
-    fn debug_sleep(&mut self, _: args::DebugSleep) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn debug_sleep(&mut self, args: args::DebugSleep) -> Result<(), CommandError> {
+        debug::sleep(self, args.seconds)
     }
+
+    /// ASYNC and SYNC are the same: keys are out of sight at once and dropped in slices.
     fn flushall(&mut self, _: args::Flushall) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+        (0..DATABASES).for_each(|db| flush(self.core, db));
+        Ok(())
     }
+
+    /// As [`ServerCommands::flushall`], for one database.
     fn flushdb(&mut self, _: args::Flushdb) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+        flush(self.core, usize::from(self.call.db));
+        Ok(())
     }
-    fn info<'r>(&'r mut self, _: args::Info<'_>) -> Result<Bulk<'r>, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn info<'r>(&'r mut self, args: args::Info<'r>) -> Result<Bulk<'r>, CommandError> {
+        let sections = info::sections::Sections::asked(args.sections.iter());
+        Ok(Bulk::Owned(info::part(self.core, sections).encode()))
     }
+
     fn memory_doctor<'r>(&'r mut self) -> Result<Bulk<'r>, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+        Ok(Bulk::Owned(memory::doctor(self.core).into_bytes()))
     }
-    fn memory_help(&mut self, _: ArrayReply<'_, Simple>) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn memory_help(&mut self, reply: ArrayReply<'_, Simple>) -> Result<(), CommandError> {
+        help("MEMORY", reply);
+        Ok(())
     }
+
     fn memory_purge(&mut self) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+        self.core.host.purge();
+        Ok(())
     }
-    fn memory_stats(&mut self, _: &mut ReplyBuf) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn memory_stats(&mut self, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+        reply.bulk(&memory::stats_part(self.core));
+        Ok(())
     }
-    fn memory_usage( &mut self, _: args::MemoryUsage<'_>, ) -> Result<Option<i64>, CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn memory_usage(
+        &mut self,
+        args::MemoryUsage { key, samples }: args::MemoryUsage<'_>,
+    ) -> Result<Option<i64>, CommandError> {
+        memory::usage(self, key, samples)
     }
-    fn role(&mut self, _: &mut ReplyBuf) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn role(&mut self, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+        reply.array(3);
+        reply.bulk(b"master");
+        reply.integer(0);
+        reply.array(0);
+        Ok(())
     }
-    fn shutdown( &mut self, _: args::Shutdown, _: &mut ReplyBuf, ) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    /// Writes nothing when the process is going to stop: the end of the connection is the answer, as in Redis.
+    fn shutdown(
+        &mut self,
+        args::Shutdown { save, now, force, abort }: args::Shutdown,
+        _: &mut ReplyBuf,
+    ) -> Result<(), CommandError> {
+        if abort {
+            let alone = save.is_none() && !now && !force;
+            let error = CommandError::Text("ERR No shutdown in progress.");
+            return Err(if alone { error } else { CommandError::Syntax });
+        }
+        if save == Some(args::ShutdownSave::Save) {
+            return Err(CommandError::Text(
+                "ERR SHUTDOWN SAVE is not possible: there is nothing that keys could be saved to",
+            ));
+        }
+        self.core.host.shutdown();
+        Ok(())
     }
-    fn swapdb(&mut self, _: args::Swapdb) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    fn swapdb(&mut self, args::Swapdb { first, second }: args::Swapdb) -> Result<(), CommandError> {
+        let checked =
+            |db: i64| usize::try_from(db).ok().filter(|db| *db < DATABASES).ok_or(CommandError::DbIndexOutOfRange);
+        let (first, second) = (checked(first)?, checked(second)?);
+        self.core.keyspace.swap(first, second);
+        self.core.stats.dirty += 1;
+        Ok(())
     }
-    fn time(&mut self, _: ArrayReply<'_, Bulk<'static>>) -> Result<(), CommandError> {
-        Err(CommandError::Text("ERR not there yet"))
+
+    /// The clock of the tick has milliseconds; its microseconds are whole thousands.
+    fn time(&mut self, reply: ArrayReply<'_, Bulk<'static>>) -> Result<(), CommandError> {
+        let now_ms = self.now_ms();
+        let mut parts = reply.open(2);
+        parts.push((now_ms / 1000) as i64);
+        parts.push((now_ms % 1000 * 1000) as i64);
+        Ok(())
     }
+}
+
+/// Empties a database; what was in it is dropped in slices.
+fn flush(core: &mut Core, db: usize) {
+    let database = core.keyspace.flush(db);
+    core.stats.dirty += database.len() as u64;
+    core.graveyard.bury_database(database);
 }

@@ -201,7 +201,8 @@ impl StringCommands for ShardCx<'_> {
     }
 
     fn setrange(&mut self, args::Setrange { key, offset, value }: args::Setrange<'_>) -> Result<i64, CommandError> {
-        let offset = usize::try_from(offset).map_err(|_| CommandError::Text("ERR offset is out of range"))?;
+        // The row refuses negative ones, with the text for it.
+        let offset = usize::try_from(offset).map_err(|_| CommandError::OutOfRange)?;
         let len_max = self.config().proto_max_bulk_len;
         let old_len = self.write::<Str>(key)?.map_or(0, |string| string.get().len());
         if value.is_empty() {

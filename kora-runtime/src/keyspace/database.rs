@@ -179,6 +179,11 @@ impl Database {
         self.table.sample(random)
     }
 
+    /// A key with an expiry, chosen at random.
+    pub fn sample_expiring(&self, random: u64) -> Option<&Entry> {
+        self.table.sample_marked_slot(random).map(|slot| self.table.get(slot))
+    }
+
     /// Looks at the entries with an expiry from a position on and hands those that `expired` picks to `sink` with their big value.
     /// Returns the next position and how many entries were looked at.
     pub fn sweep_expired(

@@ -275,6 +275,21 @@ impl Entry {
         self.0 = bytes.into_boxed_slice();
     }
 
+    /// How the value is stored, in the words of OBJECT ENCODING; `embstr` is a short string that was never changed in place.
+    pub fn encoding(&self) -> &'static str {
+        const EMBEDDED_BYTES_MAX: usize = 44;
+        match self.kind() {
+            Kind::Int => "int",
+            Kind::Str if self.payload().len() <= EMBEDDED_BYTES_MAX && !self.is_raw() => "embstr",
+            Kind::Str | Kind::StrBig => "raw",
+            Kind::ListPacked | Kind::ListBig => "quicklist",
+            Kind::HashPacked | Kind::SetPacked | Kind::ZsetPacked => "listpack",
+            Kind::HashBig | Kind::SetBig => "hashtable",
+            Kind::SetInts => "intset",
+            Kind::ZsetBig => "skiplist",
+        }
+    }
+
     /// Bytes of the allocation.
     #[inline]
     pub fn heap_bytes(&self) -> usize {

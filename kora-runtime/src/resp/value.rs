@@ -48,6 +48,17 @@ pub fn bulk_of(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// The text in an encoded verbatim string, or the content of a bulk string, which stands for one in RESP2.
+#[inline]
+pub fn text_of(bytes: &[u8]) -> Option<&[u8]> {
+    let header = Header::read(bytes)?;
+    match header.kind {
+        // A verbatim string begins with three letters for its format and a colon.
+        Kind::Blob(len) if bytes[0] == b'=' => bytes.get(header.bytes..)?.get(4..len),
+        _ => bulk_of(bytes),
+    }
+}
+
 /// True when `bytes` begins with an error.
 #[inline]
 pub fn is_error(bytes: &[u8]) -> bool {
@@ -250,6 +261,9 @@ mod tests {
         assert_eq!(bulk_of(b"$3\r\na\r\n\r\n"), Some(b"a\r\n".as_slice()));
         assert_eq!(bulk_of(b"$-1\r\n"), None);
         assert_eq!(bulk_of(b"$3\r\na"), None);
+        assert_eq!(text_of(b"=7\r\ntxt:abc\r\n"), Some(b"abc".as_slice()));
+        assert_eq!(text_of(b"$3\r\nabc\r\n"), Some(b"abc".as_slice()));
+        assert_eq!(text_of(b"=2\r\ntx\r\n"), None);
         assert!(is_error(b"-ERR\r\n") && is_error(b"!3\r\nERR\r\n") && !is_error(b"+OK\r\n") && !is_error(b""));
         assert!(is_null(b"_\r\n") && is_null(b"$-1\r\n") && is_null(b"*-1\r\n") && !is_null(b"$0\r\n\r\n"));
     }

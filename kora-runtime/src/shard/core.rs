@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::clients::Clients;
 use super::message::ShardId;
-use super::stats::{CommandStats, Stats};
+use super::stats::{CommandStats, Meter, Stats};
 use crate::config::Config;
 use crate::host::Host;
 use crate::keyspace::{Database, Entry, Event, Keyspace};
@@ -108,6 +108,10 @@ pub struct Core {
     pub stats: Stats,
     /// Calls of each command.
     pub command_stats: CommandStats,
+    /// How fast some counters move.
+    pub meter: Meter,
+    /// Connections that the process had accepted and refused when counters were last set back.
+    pub connections_before_reset: (u64, u64),
     /// This shard's clients.
     pub clients: Clients,
     /// Values on their way out.

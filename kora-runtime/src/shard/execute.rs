@@ -16,47 +16,81 @@ use super::stats::SAMPLE_EVERY;
 use crate::argv::Argv;
 use crate::error::CommandError;
 use crate::reply::ReplyBuf;
+use crate::resp::value::is_error;
 use crate::table::{self, Access, CommandId};
 
 /// Runs a command and appends its reply, whatever happens.
+#[inline]
 pub fn execute(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, reply: &mut ReplyBuf) {
-    let mark = reply.len();
-    let stat = core.command_stats.of(id);
-    let sampled = stat.calls.is_multiple_of(SAMPLE_EVERY);
-    stat.calls += 1;
-    let started_ns = if sampled { core.host.monotonic_ns() } else { 0 };
+    count(core, id);
+    if let Err(error) = perform(core, call, id, argv, reply) {
+        core.command_stats.of(id).failed += 1;
+        refuse(core, &error, reply);
+    }
+}
+
+/// Runs this shard's part of a command over several shards. The command is one command all the same: its coordinator counts it, by [`count_merged`].
+pub fn execute_part(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, reply: &mut ReplyBuf) {
+    if let Err(error) = perform(core, call, id, argv, reply) {
+        reply.error(&error);
+    }
+}
+
+/// Counts a command that ran in parts on several shards and came to `reply`.
+pub fn count_merged(core: &mut Core, id: CommandId, reply: &[u8]) {
+    count(core, id);
+    if is_error(reply) {
+        core.command_stats.of(id).failed += 1;
+        core.stats.total_error_replies += 1;
+        core.command_stats.count_error(&String::from_utf8_lossy(&reply[1..]));
+    }
+}
+
+#[inline]
+fn count(core: &mut Core, id: CommandId) {
+    core.command_stats.of(id).calls += 1;
     core.stats.total_commands_processed += 1;
     match id.info().access {
         Access::Write => core.stats.total_writes_processed += 1,
         Access::Read => core.stats.total_reads_processed += 1,
         Access::None => {}
     }
+}
+
+/// Runs a handler. On error nothing is in the reply.
+#[inline]
+fn perform(
+    core: &mut Core,
+    call: Call,
+    id: CommandId,
+    argv: Argv<'_>,
+    reply: &mut ReplyBuf,
+) -> Result<(), CommandError> {
+    let mark = reply.len();
+    let stat = core.command_stats.of(id);
+    let sampled = stat.runs.is_multiple_of(SAMPLE_EVERY);
+    stat.runs += 1;
+    let started_ns = if sampled { core.host.monotonic_ns() } else { 0 };
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut cx = ShardCx::new(core, call);
         table::dispatch(&mut cx, id, argv, reply)
     }));
+    if sampled {
+        let elapsed_ns = core.host.monotonic_ns().saturating_sub(started_ns);
+        core.command_stats.count_time(id, elapsed_ns);
+    }
     match outcome {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => {
             reply.truncate(mark);
-            fail(core, id, &error, reply);
+            Err(error)
         }
         Err(panic) => {
             reply.truncate(mark);
             contain(core, call, id, argv, panic.as_ref());
-            fail(core, id, &CommandError::Internal, reply);
+            Err(CommandError::Internal)
         }
     }
-    if sampled {
-        let elapsed_ns = core.host.monotonic_ns().saturating_sub(started_ns);
-        core.command_stats.of(id).sampled_ns += elapsed_ns;
-    }
-}
-
-/// Replies with an error and counts it as a failed call.
-fn fail(core: &mut Core, id: CommandId, error: &CommandError, reply: &mut ReplyBuf) {
-    core.command_stats.of(id).failed += 1;
-    refuse(core, error, reply);
 }
 
 /// Replies with an error and counts it.

@@ -36,7 +36,7 @@ use self::message::{
 };
 use self::plan::{Plan, plan};
 use self::session::Session;
-use self::stats::{CommandStats, Stats};
+use self::stats::{CommandStats, Meter, Stats};
 use self::transaction::{Step, Target, Transactions, scope_of};
 use crate::argv::{Argv, Span};
 use crate::config::{ClientClass, Config, PipelineOrder};
@@ -118,6 +118,8 @@ impl Shard {
                 config,
                 stats: Stats::default(),
                 command_stats: CommandStats::default(),
+                meter: Meter::default(),
+                connections_before_reset: (0, 0),
                 clients: Clients::default(),
                 graveyard: Graveyard::default(),
                 host,
@@ -636,6 +638,7 @@ impl Shard {
 
     /// One slice of background work: expired keys, values to drop. True when more waits, so that the next slice should follow soon.
     pub fn maintain(&mut self) -> bool {
+        self.core.meter.sample(self.core.now_ms, &self.core.stats);
         let expiring = self.core.sweep_expired();
         let dropping = self.core.graveyard.dig();
         expiring || dropping

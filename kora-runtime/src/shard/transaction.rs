@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use ahash::RandomState;
 
 use super::core::{Core, EffectSink};
-use super::execute::execute;
+use super::execute::{count_merged, execute, execute_part};
 use super::intents::{Intents, Mode, Scope, Ticket};
 use super::merge;
 use super::message::{Call, Fetch, Outcome, Part, ReplyTo, ShardId, TxnId, TxnMessage, Work, Write, read_frame};
@@ -198,13 +198,13 @@ impl Transactions {
     fn run(&mut self, core: &mut Core, waiting: Waiting, _ticket: Ticket, steps: &mut Vec<Step>) -> bool {
         match waiting {
             Waiting::Command { to, call, frame } => {
-                let reply = self.run_frame(core, call, &frame);
+                let reply = self.run_frame(core, call, &frame, execute);
                 steps.push(Step::Reply(to, reply));
                 true
             }
             Waiting::Part { txn, part } => {
                 let outcome = match part.work {
-                    Work::Run(frame) => Outcome::Reply(self.run_frame(core, part.call, &frame)),
+                    Work::Run(frame) => Outcome::Reply(self.run_frame(core, part.call, &frame, execute_part)),
                     Work::Fetch(fetches) => Outcome::Values(fetches.iter().map(|fetch| fetch_one(core, fetch)).collect()),
                 };
                 let done = TxnMessage::Done { txn, participant: self.id, outcome };
@@ -214,10 +214,10 @@ impl Transactions {
         }
     }
 
-    fn run_frame(&mut self, core: &mut Core, call: Call, frame: &[u8]) -> Vec<u8> {
+    fn run_frame(&mut self, core: &mut Core, call: Call, frame: &[u8], run: Run) -> Vec<u8> {
         let id = read_frame(frame, &mut self.spans);
         let mut reply = ReplyBuf::new(call.protocol);
-        execute(core, call, id, Argv::new(frame, &self.spans), &mut reply);
+        run(core, call, id, Argv::new(frame, &self.spans), &mut reply);
         reply.into_bytes()
     }
 
@@ -246,6 +246,7 @@ impl Transactions {
                     .collect();
                 let parts: Vec<&[u8]> = replies.iter().map(Vec::as_slice).collect();
                 merge::merge(*merge, argv, &parts, owners, &mut reply);
+                count_merged(core, id, reply.as_bytes());
                 coordination.participants.iter().map(|_| (Vec::new(), Vec::new())).collect()
             }
             Assembly::Gather => {
@@ -259,6 +260,9 @@ impl Transactions {
         steps.push(Step::Reply(Target { shard: self.id, to: coordination.to }, reply.into_bytes()));
     }
 }
+
+/// How a frame is run: as a command, or as a part of one.
+type Run = fn(&mut Core, Call, CommandId, Argv<'_>, &mut ReplyBuf);
 
 /// A key that a participant hands over.
 fn fetch_one(core: &mut Core, fetch: &Fetch) -> Option<Detached> {
