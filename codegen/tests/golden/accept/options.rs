@@ -22,11 +22,13 @@ impl CommandId {
     /// What the table says about the command.
     #[inline]
     pub fn info(self) -> &'static CommandInfo {
-        &INFO[usize::from(PLACES[usize::from(self as u16)])]
+        BY_NUMBER[usize::from(self as u16)]
     }
 }
 /// Where a frozen number's command stands in the table; `u16::MAX` where it is retired.
 static PLACES: [u16; 2] = [65535, 0];
+/// The entry of each frozen number.
+static BY_NUMBER: [&CommandInfo; 2] = [&INFO[0], &INFO[0]];
 /// Which command the words name. `words` begins with the name.
 #[inline]
 pub fn resolve(words: Argv<'_>) -> Resolved {
