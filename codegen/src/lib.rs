@@ -25,7 +25,7 @@ use numbers::Numbers;
 pub enum Lanes {
     /// Everything.
     All,
-    /// Only `mod args`: typed arguments and their parsers.
+    /// Only `mod args`, typed arguments and their parsers, and for every row with keys the function that finds them by parsing.
     Parsers,
 }
 

@@ -18,7 +18,7 @@ pub fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Opti
 }
 
 /// How the mistake is explained: the nearest word, or else all of them.
-pub fn help<'w>(word: &str, known: &[&'w str]) -> String {
+pub fn help(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(candidate) => format!("did you mean \"{candidate}\"?"),
         None => format!("known: {}", known.join(", ")),

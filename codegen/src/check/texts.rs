@@ -46,8 +46,10 @@ pub(super) fn texts(_row: &Row, arg: &Arg, place: Place, report: &mut Report) {
     let errors = &arg.errors;
     if let Some(own) = &arg.error {
         text(own, !arg.late && !arg.multiple, at, report);
-        let any_word =
-            matches!(arg.shape, Shape::Scalar(Type::Key | Type::String | Type::Pattern | Type::StreamId | Type::Flag));
+        let any_word = matches!(
+            arg.shape,
+            Shape::Scalar(Type::Key | Type::String | Type::Pattern | Type::Decimal | Type::StreamId | Type::Flag)
+        );
         let open = matches!(&arg.shape, Shape::OneOf(variants) if variants.last().is_some_and(|last| !last.starts_with_token()));
         if any_word || open || matches!(arg.shape, Shape::Block(_) | Shape::RestSplit(_)) {
             report.error(at, format!("no value of `{name}` can be wrong, so `error` is never said"));

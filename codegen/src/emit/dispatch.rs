@@ -133,7 +133,7 @@ fn keys_function(table: &Table) -> TokenStream {
         let (id, function) = (names::row_type(row), names::ident(&format!("{}_keys", names::snake(&row.name))));
         quote!(CommandId::#id => #function(argv, visit),)
     });
-    let functions = parsed.iter().map(|row| key_visitor(table, row));
+    let functions = parsed.iter().map(|row| key_visitor(table, row, &quote!(crate)));
     let found = if parsed.is_empty() {
         quote!(id.info().visit_keys(argv, visit))
     } else {
@@ -155,7 +155,7 @@ fn keys_function(table: &Table) -> TokenStream {
 }
 
 /// The function that finds the keys of a row by its parser.
-pub fn key_visitor(table: &Table, row: &Row) -> TokenStream {
+pub fn key_visitor(table: &Table, row: &Row, root: &TokenStream) -> TokenStream {
     let function = names::ident(&format!("{}_keys", names::snake(&row.name)));
     let context = Context::of_row(table, row, &names::camel(&row.name)).visiting();
     let body = parse::sequence(&row.args, &context);
@@ -164,8 +164,8 @@ pub fn key_visitor(table: &Table, row: &Row) -> TokenStream {
     quote! {
         #[doc = #doc]
         #[allow(unused, clippy::all)]
-        fn #function(argv: Argv<'_>, visit: &mut dyn FnMut(usize, Access)) -> Result<(), CommandError> {
-            use crate::argv::{self, *};
+        pub fn #function(argv: Argv<'_>, visit: &mut dyn FnMut(usize, Access)) -> Result<(), CommandError> {
+            use #root::argv::{self, *};
             use args::*;
 
             #check

@@ -12,7 +12,7 @@ use crate::names;
 
 /// `INFO`, and the enums of hand-written routes and merges with the functions that call them.
 pub fn table(table: &Table) -> TokenStream {
-    let rows = table.rows.iter().map(|row| command_info(row));
+    let rows = table.rows.iter().map(command_info);
     let count = Literal::usize_unsuffixed(table.rows.len());
     let custom = custom(table);
     let containers = table.containers().into_iter().map(|(name, bare)| container_info(table, name, bare));

@@ -25,7 +25,21 @@ pub fn source(table: &Table, options: &Options) -> String {
     let root: TokenStream = options.root.parse().expect("the root of generated paths is a path");
     let args = args::module(table, &root);
     let items = match options.lanes {
-        Lanes::Parsers => args,
+        Lanes::Parsers => {
+            let visitors = table
+                .rows
+                .iter()
+                .filter(|row| row.args.iter().any(|arg| !keys::all_keys(arg).is_empty()))
+                .map(|row| dispatch::key_visitor(table, row, &root));
+            quote! {
+                #args
+
+                #[allow(unused_imports)]
+                use #root::{argv::Argv, error::CommandError, table::Access};
+
+                #(#visitors)*
+            }
+        }
         Lanes::All => {
             let parts = [
                 ids::enumeration(table),
@@ -56,7 +70,7 @@ pub fn row(table: &Table, row: &Row) -> String {
     let arm = dispatch::arm(table, row);
     let dispatcher = if row.route.value == Route::Connection { quote!(dispatch_session) } else { quote!(dispatch) };
     let parsed = info::summary(row, &keys::groups(row)) == Summary::Parser;
-    let visitor = parsed.then(|| dispatch::key_visitor(table, row));
+    let visitor = parsed.then(|| dispatch::key_visitor(table, row, &quote!(crate)));
     let client = (row.route.value != Route::Connection).then(|| {
         let methods = client::methods(table, row, false);
         quote!(pub trait Client { #methods })

@@ -56,10 +56,6 @@ impl<'t> Context<'t> {
         let following = &sequence[index + 1..];
         place.tail += following.iter().map(Arg::min_words).sum::<usize>();
         let mut stops: Vec<String> = Vec::new();
-        if arg.in_run() {
-            let before = sequence[..index].iter().rev().take_while(|earlier| earlier.in_run());
-            stops.extend(before.flat_map(Arg::first_tokens).map(str::to_owned));
-        }
         for next in following {
             stops.extend(next.first_tokens().into_iter().map(str::to_owned));
             if !next.optional && !next.any_order {
@@ -222,10 +218,9 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
         } else if arg.multiple && repeatable {
             quote!(#field = #value;)
         } else if arg.multiple {
+            let once = (!repeatable).then(|| nothing_yet(arg));
             quote! {
-                if !#field.is_empty() {
-                    return Err(CommandError::Syntax);
-                }
+                #once
                 #field = #value;
             }
         } else if repeatable {
@@ -235,7 +230,8 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
         };
         return quote!(if #enough reader.take_token(#token) { #store });
     }
-    if matches!(arg.shape, Shape::OneOf(_)) && !arg.multiple && !(context.visit && !keys::all_keys(arg).is_empty()) {
+    let reports_keys = context.visit && !keys::all_keys(arg).is_empty();
+    if matches!(arg.shape, Shape::OneOf(_)) && !arg.multiple && !reports_keys {
         let ty = names::ident(&names::arg_type(&context.parent, arg));
         let store = if has_agrees(arg) {
             conflict(quote!(argv::set_choice(&mut #field, #name, #ty::agrees)))
@@ -247,10 +243,9 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
     let tokens = arg.first_tokens();
     let value = value(arg, &place);
     let store = if arg.multiple {
+        let once = (!repeatable).then(|| nothing_yet(arg));
         quote! {
-            if !#field.is_empty() {
-                return Err(CommandError::Syntax);
-            }
+            #once
             #field = #value;
         }
     } else if repeatable {
@@ -259,6 +254,16 @@ fn option_arm(arg: &Arg, args: &[Arg], context: &Context<'_>) -> TokenStream {
         conflict(quote!(argv::set_once(&mut #field, #value)))
     };
     quote!(if #enough reader.at_any(&[#(#tokens),*]) { #store })
+}
+
+/// A check that a repeated option was not given before.
+fn nothing_yet(arg: &Arg) -> TokenStream {
+    let field = names::field(arg);
+    quote! {
+        if !#field.is_empty() {
+            return Err(CommandError::Syntax);
+        }
+    }
 }
 
 /// A function that passes over one option of the run that is not `arg`.
@@ -542,7 +547,7 @@ pub fn choice(arg: &Arg, variants: &[Arg], context: &Context<'_>) -> Choice {
             if pairs.is_empty() { (quote!(_earlier), quote!(_later)) } else { (quote!(earlier), quote!(later)) };
         quote! {
             /// True when `later` may stand after `earlier` in one command.
-            fn agrees(#earlier: &Self, #later: &Self) -> bool {
+            pub fn agrees(#earlier: &Self, #later: &Self) -> bool {
                 #body
             }
         }
@@ -604,11 +609,15 @@ fn visiting_value(arg: &Arg, place: &Context<'_>) -> TokenStream {
                 values
             });
         }
-        let there = arg.empty_is_none.then(|| quote!(if !reader.peek().is_some_and(<[u8]>::is_empty)));
-        let report = quote!({ visit(reader.position(), #access); });
+        let mut report = quote!(visit(index, #access););
+        if arg.empty_is_none {
+            report = quote!(if !word.is_empty() { #report });
+        }
         return quote!({
-            #there #report
-            reader.next_bytes()?
+            let index = reader.position();
+            let word = reader.next_bytes()?;
+            #report
+            word
         });
     }
     if let Shape::RestSplit(halves) = &arg.shape {

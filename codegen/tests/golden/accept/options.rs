@@ -369,7 +369,7 @@ pub mod args {
             Ok(Some(value))
         }
         /// True when `later` may stand after `earlier` in one command.
-        fn agrees(earlier: &Self, later: &Self) -> bool {
+        pub fn agrees(earlier: &Self, later: &Self) -> bool {
             matches!((earlier, later), (Self::Nx, Self::Nx) | (Self::Xx, Self::Xx))
         }
     }
@@ -414,7 +414,7 @@ pub mod args {
             Ok(Some(value))
         }
         /// True when `later` may stand after `earlier` in one command.
-        fn agrees(earlier: &Self, later: &Self) -> bool {
+        pub fn agrees(earlier: &Self, later: &Self) -> bool {
             matches!(
                 (earlier, later), (Self::Ex(_), Self::Ex(_)) | (Self::KeepTtl,
                 Self::KeepTtl)

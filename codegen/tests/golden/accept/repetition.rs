@@ -978,7 +978,7 @@ pub fn keys(
 }
 /// The keys of SORTX, found by its parser. `repetition.toml:2`.
 #[allow(unused, clippy::all)]
-fn sortx_keys(
+pub fn sortx_keys(
     argv: Argv<'_>,
     visit: &mut dyn FnMut(usize, Access),
 ) -> Result<(), CommandError> {
@@ -989,10 +989,10 @@ fn sortx_keys(
     }
     let reader = &mut ArgReader::new(argv);
     let key = {
-        {
-            visit(reader.position(), Access::Write);
-        }
-        reader.next_bytes()?
+        let index = reader.position();
+        let word = reader.next_bytes()?;
+        visit(index, Access::Write);
+        word
     };
     let mut patterns = argv::Scatter::new();
     let mut order = None;
@@ -1019,10 +1019,10 @@ fn sortx_keys(
             argv::set_once(
                 &mut target,
                 {
-                    {
-                        visit(reader.position(), Access::Write);
-                    }
-                    reader.next_bytes()?
+                    let index = reader.position();
+                    let word = reader.next_bytes()?;
+                    visit(index, Access::Write);
+                    word
                 },
             )?;
         } else {
@@ -1034,7 +1034,7 @@ fn sortx_keys(
 }
 /// The keys of STORE, found by its parser. `repetition.toml:21`.
 #[allow(unused, clippy::all)]
-fn store_keys(
+pub fn store_keys(
     argv: Argv<'_>,
     visit: &mut dyn FnMut(usize, Access),
 ) -> Result<(), CommandError> {
@@ -1045,10 +1045,10 @@ fn store_keys(
     }
     let reader = &mut ArgReader::new(argv);
     let destination = {
-        {
-            visit(reader.position(), Access::Write);
-        }
-        reader.next_bytes()?
+        let index = reader.position();
+        let word = reader.next_bytes()?;
+        visit(index, Access::Write);
+        word
     };
     let keys = {
         let values = {
@@ -1083,10 +1083,10 @@ fn store_keys(
             argv::set_once(
                 &mut target,
                 {
-                    {
-                        visit(reader.position(), Access::Write);
-                    }
-                    reader.next_bytes()?
+                    let index = reader.position();
+                    let word = reader.next_bytes()?;
+                    visit(index, Access::Write);
+                    word
                 },
             )?;
         } else {
@@ -1097,7 +1097,7 @@ fn store_keys(
 }
 /// The keys of XREADX, found by its parser. `repetition.toml:56`.
 #[allow(unused, clippy::all)]
-fn xreadx_keys(
+pub fn xreadx_keys(
     argv: Argv<'_>,
     visit: &mut dyn FnMut(usize, Access),
 ) -> Result<(), CommandError> {
