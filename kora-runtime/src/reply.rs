@@ -214,16 +214,25 @@ impl ReplyBuf {
 
     /// A double: a bulk string in RESP2.
     pub fn double(&mut self, number: f64) {
-        let mut text = Vec::with_capacity(24);
-        write_f64(&mut text, number);
         match self.protocol {
-            Protocol::Resp2 => self.bulk(&text),
+            Protocol::Resp2 => self.bulk_double(number),
             Protocol::Resp3 => {
                 self.bytes.push(b',');
-                self.bytes.extend_from_slice(&text);
+                write_f64(&mut self.bytes, number);
                 self.bytes.extend_from_slice(b"\r\n");
             }
         }
+    }
+
+    /// A binary string that holds a double, in either protocol (ZSCAN).
+    pub fn bulk_double(&mut self, number: f64) {
+        let start = self.bytes.len();
+        write_f64(&mut self.bytes, number);
+        let len = self.bytes.len() - start;
+        // The length is known once the text is there: the header is written behind it and changes places with it.
+        self.header(b'$', len as i64);
+        self.bytes[start..].rotate_left(len);
+        self.bytes.extend_from_slice(b"\r\n");
     }
 
     /// A boolean: an integer in RESP2.

@@ -49,11 +49,27 @@ impl ConnectionCommands for ShardCx<'_> {
 
     /// Counts the clients of this shard that were marked; [`client_kill`] makes the reply of it.
     fn client_kill(&mut self, args::ClientKill { filters }: args::ClientKill<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+        check_filters(filters)?;
         let caller = self.call.client_id;
         let killed = self.core.clients.kill(|client| matches(client, filters, caller));
         reply.integer(killed);
         Ok(())
     }
+}
+
+/// An address alone is the old form and stands alone; there is one user.
+fn check_filters(filters: crate::argv::Many<'_, args::ClientKillFilters<'_>>) -> Result<(), CommandError> {
+    for filter in filters {
+        match filter {
+            args::ClientKillFilters::Address(_) if filters.len() > 1 => return Err(CommandError::Syntax),
+            args::ClientKillFilters::User(name) if name != b"default" => {
+                let name = String::from_utf8_lossy(name);
+                return Err(CommandError::message(format!("ERR No such user '{name}'")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether every filter of CLIENT KILL picks a client. The old form, an address alone, spares nobody; the new one spares the caller unless told not to.

@@ -13,6 +13,7 @@ pub mod info;
 pub mod introspection;
 pub mod list;
 pub mod memory;
+pub mod page;
 pub mod server;
 pub mod session;
 pub mod set;

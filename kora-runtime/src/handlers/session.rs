@@ -206,11 +206,11 @@ impl SessionCommands for SessionCx<'_> {
     fn client_setinfo(&mut self, args::ClientSetinfo { attribute }: args::ClientSetinfo<'_>) -> Result<(), CommandError> {
         match attribute {
             args::ClientSetinfoAttribute::LibName(name) => {
-                check_name(name, "ERR lib-name cannot contain spaces, newlines or special characters.")?;
+                check_name(name, "ERR LIB-NAME cannot contain spaces, newlines or special characters.")?;
                 self.client().lib_name = name.to_vec();
             }
             args::ClientSetinfoAttribute::LibVer(version) => {
-                check_name(version, "ERR lib-ver cannot contain spaces, newlines or special characters.")?;
+                check_name(version, "ERR LIB-VER cannot contain spaces, newlines or special characters.")?;
                 self.client().lib_ver = version.to_vec();
             }
         }
@@ -236,10 +236,8 @@ impl SessionCommands for SessionCx<'_> {
                 reply.ok();
             }
             args::ClientReplyMode::Off => client.reply_mode = ReplyMode::Off,
-            args::ClientReplyMode::Skip if client.reply_mode == ReplyMode::On => {
-                client.reply_mode = ReplyMode::SkipNext;
-            }
-            args::ClientReplyMode::Skip => {}
+            args::ClientReplyMode::Skip if client.reply_mode == ReplyMode::Off => {}
+            args::ClientReplyMode::Skip => client.reply_mode = ReplyMode::SkipNext,
         }
         Ok(())
     }
@@ -256,7 +254,7 @@ impl SessionCommands for SessionCx<'_> {
 }
 
 const HELLO_NEEDS_AUTH: CommandError = CommandError::Text(
-    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to \
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to \
      authenticate the client and select the RESP protocol version at the same time",
 );
 

@@ -4,6 +4,7 @@
 //! Begin reading at [`database::Database`].
 
 pub mod database;
+pub mod draft;
 pub mod entry;
 pub mod event;
 pub mod typed;
@@ -11,6 +12,7 @@ pub mod typed;
 use ahash::RandomState;
 
 pub use database::{Database, Detached};
+pub use draft::Draft;
 pub use entry::{Entry, Kind};
 pub use event::{Event, EventClass};
 

@@ -7,12 +7,14 @@
 //! Invariants: a handler changes a key only through this context, and says what it did by [`ShardCx::changed`] (or by a method here that
 //! says so for it). A collection is never left empty: whoever takes the last element calls [`ShardCx::remove_emptied`].
 
+use ahash::RandomState;
+
 use super::core::Core;
 use super::message::Call;
 use crate::argv::Argv;
 use crate::error::CommandError;
 use crate::keyspace::typed::{INLINE_STRING_BYTES_MAX, Str, Type};
-use crate::keyspace::{Detached, Entry, Event, Kind};
+use crate::keyspace::{Detached, Draft, Entry, Event, Kind};
 use crate::resp::number::parse_i64;
 use crate::types::Big;
 use crate::types::table::Slot;
@@ -198,6 +200,37 @@ impl<'s> ShardCx<'s> {
         let hash = self.core.keyspace.hash(key);
         let (database, seeds) = self.core.keyspace.database_mut(usize::from(self.call.db));
         database.insert(hash, Entry::new(key, kind, payload, expiry_ms, access), seeds)
+    }
+
+    /// The value of a key that [`ShardCx::read`] has judged, for commands that look at several keys at once. Nothing is moved, counted
+    /// or removed; `None` for another type, too.
+    pub fn view<T: Type>(&self, key: &[u8]) -> Option<T::Ref<'_>> {
+        let database = self.core.keyspace.database(usize::from(self.call.db));
+        let (entry, bigs) = database.value(database.find(self.core.keyspace.hash(key), key)?);
+        if entry.is_expired(self.core.now_ms) { None } else { T::reference(entry, bigs) }
+    }
+
+    /// What members are hashed with, for tables that live as long as a command.
+    pub fn seeds(&self) -> RandomState {
+        self.core.keyspace.seeds().clone()
+    }
+
+    /// An empty collection that has no key yet.
+    pub fn draft<T: Type>(&self) -> Draft<T> {
+        Draft::new(self.core.keyspace.seeds())
+    }
+
+    /// Gives a collection a key, replacing what is there; says nothing.
+    pub fn store<T: Type>(&mut self, key: &[u8], draft: Draft<T>) {
+        let value = draft.into_detached(self.core.access_now());
+        self.attach(self.call.db, key, value);
+    }
+
+    /// Drops a collection that was made for a reply.
+    pub fn discard<T: Type>(&mut self, draft: Draft<T>) {
+        if let Some(big) = draft.into_detached(0).big {
+            self.core.graveyard.bury(big);
+        }
     }
 
     /// True when the key exists; counts as a lookup, and does not move its access clock.

@@ -19,9 +19,52 @@ pub fn next(random: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
+/// Chooses some out of things that pass by one after another, every choice with the same chance: algorithm S of Knuth, The
+/// Art of Computer Programming, volume 2, section 3.4.2.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    left: usize,
+    wanted: usize,
+    random: u64,
+}
+
+impl Selection {
+    /// Will choose `wanted` out of `len`, or all when there are fewer.
+    pub fn new(len: usize, wanted: usize, random: u64) -> Self {
+        Self { left: len, wanted: wanted.min(len), random }
+    }
+
+    /// Whether the next thing is chosen.
+    #[inline]
+    pub fn takes_next(&mut self) -> bool {
+        if self.wanted == 0 {
+            return false;
+        }
+        self.random = next(self.random);
+        let chosen = pick(self.random, self.left) < self.wanted;
+        self.left -= 1;
+        self.wanted -= usize::from(chosen);
+        chosen
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_selection_takes_as_many_as_wanted_and_each_about_equally_often() {
+        let mut counts = [0_u32; 10];
+        for seed in 0..20_000 {
+            let mut selection = Selection::new(10, 3, next(seed));
+            let chosen: Vec<_> = (0..10).filter(|_| selection.takes_next()).collect();
+            assert_eq!(chosen.len(), 3);
+            chosen.into_iter().for_each(|index| counts[index] += 1);
+        }
+        assert!(counts.iter().all(|count| (5_700..6_300).contains(count)), "{counts:?}");
+        let mut all = Selection::new(2, 5, 1);
+        assert_eq!([all.takes_next(), all.takes_next(), all.takes_next()], [true, true, false]);
+    }
 
     #[test]
     fn picks_every_index_about_equally() {

@@ -230,8 +230,8 @@ impl<'a> SetMut<'a> {
         }
     }
 
-    /// Takes a member away that `random` chooses as in [`SetRef::random`].
-    pub fn pop_random(&mut self, random: u64) -> Option<Vec<u8>> {
+    /// Takes a member away that `random` chooses as in [`SetRef::random`], once `take` has seen it.
+    pub fn pop_random<R>(&mut self, random: u64, take: impl FnOnce(Element<'_>) -> R) -> Option<R> {
         if self.is_empty() {
             return None;
         }
@@ -240,20 +240,67 @@ impl<'a> SetMut<'a> {
             Kind::SetInts => {
                 let ints = Ints::of(entry.payload());
                 let index = chance::pick(random, ints.len());
-                let int = ints.get(index);
+                let result = take(Element::Int(ints.get(index)));
                 ints::remove(entry, index);
-                Some(Element::Int(int).to_vec())
+                Some(result)
             }
             Kind::SetPacked => {
                 let packed = Packed(entry.payload());
                 let at = packed.offset(chance::pick(random, packed.len()))?;
                 let (member, end) = decode(packed.0, at);
-                let member = member.to_vec();
+                let result = take(member);
                 entry.splice_payload(at..end, &[]);
-                Some(member)
+                Some(result)
             }
-            _ => self.big().pop_random(random),
+            _ => self.big().pop_random(random).map(|member| take(Element::Bytes(&member))),
         }
+    }
+
+    /// Takes `count` members away, or all, that `random` chooses, once `sink` has seen each. One pass over a compact form.
+    pub fn pop_several(&mut self, count: usize, random: u64, mut sink: impl FnMut(Element<'_>)) {
+        let entry = &mut *self.0.entry;
+        let kind = entry.kind();
+        let mut kept = Vec::new();
+        match kind {
+            Kind::SetInts => {
+                let ints = Ints::of(entry.payload());
+                let mut selection = chance::Selection::new(ints.len(), count, random);
+                let (width, values) = entry.payload().split_at(entry.payload().len().min(1));
+                kept.extend_from_slice(width);
+                for (int, stored) in ints.iter().zip(values.chunks_exact(width.first().map_or(1, |width| usize::from(*width)))) {
+                    if selection.takes_next() {
+                        sink(Element::Int(int));
+                    } else {
+                        kept.extend_from_slice(stored);
+                    }
+                }
+            }
+            Kind::SetPacked => {
+                let packed = Packed(entry.payload());
+                let mut selection = chance::Selection::new(packed.len(), count, random);
+                let mut at = 0;
+                while at < packed.0.len() {
+                    let (member, end) = decode(packed.0, at);
+                    if selection.takes_next() {
+                        sink(member);
+                    } else {
+                        kept.extend_from_slice(&packed.0[at..end]);
+                    }
+                    at = end;
+                }
+            }
+            _ => {
+                let (big, mut random) = (self.big(), random);
+                for _ in 0..count.min(big.len()) {
+                    random = chance::next(random);
+                    if let Some(member) = big.pop_random(random) {
+                        sink(Element::Bytes(&member));
+                    }
+                }
+                return;
+            }
+        }
+        entry.set_payload(kind, &kept);
     }
 
     /// Adds `member` to a packed set, or to integers that can be packed with it; `None`, and nothing changed, when that
@@ -366,9 +413,9 @@ impl BigSet {
     }
 
     /// Takes a member away that `random` chooses.
-    pub fn pop_random(&mut self, random: u64) -> Option<Vec<u8>> {
+    pub fn pop_random(&mut self, random: u64) -> Option<Box<[u8]>> {
         let slot = self.members.sample_slot(random)?;
-        Some(self.take(slot).into_vec())
+        Some(self.take(slot))
     }
 
     /// As [`SetRef::scan`].

@@ -77,9 +77,18 @@ fn does_what_a_set_does_in_all_forms() {
             assert_eq!(set.read().contains_element(Element::Bytes(&member)), model.contains(&member));
             match random % 16 {
                 0 => {
-                    let popped = set.open().pop_random(random);
+                    let popped = set.open().pop_random(random, |member| member.to_vec());
                     assert_eq!(popped.is_none(), model.is_empty());
                     assert!(popped.is_none_or(|member| model.remove(&member)));
+                }
+                15 if step % 5 == 0 => {
+                    let count = chance::pick(chance::next(random ^ 2), 8);
+                    let (before, mut popped) = (model.len(), 0);
+                    set.open().pop_several(count, random, |member| {
+                        popped += 1;
+                        assert!(model.remove(&member.to_vec()));
+                    });
+                    assert_eq!(popped, count.min(before));
                 }
                 1..9 if step < 1_500 => assert_eq!(set.open().insert(&member, &limits), model.insert(member)),
                 _ => assert_eq!(set.open().remove(&member), model.remove(&member)),
@@ -151,9 +160,9 @@ fn a_random_member_is_any_of_them() {
     let mut set = Alone::of((0..700).map(|int| format!("m{int}")));
     let mut popped = BTreeSet::new();
     for draw in 0..700 {
-        assert!(popped.insert(set.open().pop_random(chance::next(draw)).expect("not empty")));
+        assert!(popped.insert(set.open().pop_random(chance::next(draw), |member| member.to_vec()).expect("not empty")));
     }
-    assert_eq!((set.open().pop_random(1), set.read().random(1)), (None, None));
+    assert_eq!((set.open().pop_random(1, |_| ()), set.read().random(1)), (None, None));
 }
 
 #[test]

@@ -235,12 +235,12 @@ fn it_becomes_big_when_a_limit_is_passed_and_stays_so() {
 }
 
 #[test]
-fn minus_zero_is_kept_until_another_score_comes() {
-    for limits in [PackedLimits::default(), PackedLimits { entries: 0, value_bytes: 0 }] {
+fn minus_zero_is_zero_in_a_packed_set_and_stays_in_a_big_one() {
+    for (limits, negative) in [(PackedLimits::default(), false), (PackedLimits { entries: 0, value_bytes: 0 }, true)] {
         let mut key = Key::new();
         assert_eq!(key.zset().insert(b"a", -0.0, &limits), Inserted::Added);
         assert_eq!(key.zset().insert(b"a", 0.0, &limits), Inserted::Same);
-        assert!(key.read().score(b"a").is_some_and(|score| score.is_sign_negative()));
+        assert!(key.read().score(b"a").is_some_and(|score| score.is_sign_negative() == negative));
     }
 }
 
