@@ -344,15 +344,24 @@ pub struct ScoreBound {
     pub exclusive: bool,
 }
 
-impl<'a> Parse<'a> for ScoreBound {
-    fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
-        let word = reader.next_bytes()?;
+impl ScoreBound {
+    /// What one word says, for a bound that may be a score or something else.
+    ///
+    /// # Errors
+    /// When it is no bound of a range of scores.
+    pub fn from_word(word: &[u8]) -> Result<Self, CommandError> {
         let (exclusive, digits) = match word.strip_prefix(b"(") {
             Some(rest) => (true, rest),
             None => (false, word),
         };
         let score = parse_f64_bound(digits).ok_or(CommandError::MinMaxNotAFloat)?;
         Ok(Self { score, exclusive })
+    }
+}
+
+impl<'a> Parse<'a> for ScoreBound {
+    fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
+        Self::from_word(reader.next_bytes()?)
     }
     fn encode(&self, out: &mut ArgvBuf) {
         let mut text = Vec::with_capacity(25);
@@ -378,15 +387,25 @@ pub enum LexBound<'a> {
     Excluded(&'a [u8]),
 }
 
-impl<'a> Parse<'a> for LexBound<'a> {
-    fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
-        match reader.next_bytes()? {
+impl<'a> LexBound<'a> {
+    /// What one word says, for a bound that may be a member or something else.
+    ///
+    /// # Errors
+    /// When it is no bound of a range of members.
+    pub fn from_word(word: &'a [u8]) -> Result<Self, CommandError> {
+        match word {
             b"-" => Ok(Self::Min),
             b"+" => Ok(Self::Max),
             [b'[', member @ ..] => Ok(Self::Included(member)),
             [b'(', member @ ..] => Ok(Self::Excluded(member)),
             _ => Err(CommandError::MinMaxNotALexBound),
         }
+    }
+}
+
+impl<'a> Parse<'a> for LexBound<'a> {
+    fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
+        Self::from_word(reader.next_bytes()?)
     }
     fn encode(&self, out: &mut ArgvBuf) {
         match self {

@@ -90,7 +90,13 @@ impl ShardCx<'_> {
 
     /// LPOP and RPOP.
     #[inline]
-    fn pop_elements(&mut self, key: &[u8], count: Option<u64>, end: End, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+    fn pop_elements(
+        &mut self,
+        key: &[u8],
+        count: Option<u64>,
+        end: End,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), CommandError> {
         let Some(count) = count else { return self.pop_element(key, end, reply) };
         if !self.pop_array(key, count, end, reply)? {
             reply.null_array();
@@ -270,11 +276,8 @@ impl ListCommands for ShardCx<'_> {
         let list = self.read::<List>(key)?;
         let len = list.map_or(0, |list| list.len());
         let looked_at = usize::try_from(looked_at).unwrap_or(usize::MAX).min(len);
-        let (indices, direction) = if rank > 0 {
-            (0..looked_at, Direction::Forward)
-        } else {
-            (len - looked_at..len, Direction::Backward)
-        };
+        let (indices, direction) =
+            if rank > 0 { (0..looked_at, Direction::Forward) } else { (len - looked_at..len, Direction::Backward) };
         let positions = count.is_some().then(|| reply.deferred_array());
         let mut found = 0;
         if let Some(list) = list {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::config::Config;
 use crate::random::Random;
 use crate::testing::TestShard;
 
@@ -24,7 +25,7 @@ fn tells_what_changed_as_redis_does() {
         ("LREM l 0 a", &["0 lrem l"]),
         ("LMOVE l l LEFT RIGHT", &["0 rpush l", "0 lpop l"]),
         ("LMOVE l m RIGHT LEFT", &["0 lpush m", "0 rpop l"]),
-        ("LMPOP 2 none l LEFT COUNT 2", &["0 lpop l"]),
+        ("LMPOP 2 none l LEFT COUNT 3", &["0 lpop l"]),
         ("RPOPLPUSH l m", &["0 lpush m", "0 rpop l", "0 del l"]),
         ("RPOPLPUSH none m", &[]),
         ("RPOP m", &["0 rpop m"]),
@@ -65,8 +66,8 @@ fn shown<'e>(elements: impl ExactSizeIterator<Item = &'e String>) -> String {
 /// Long lists in small chunks, some compressed, against a deque.
 #[test]
 fn does_what_a_deque_does() {
-    let mut shard = TestShard::new();
-    shard.check(&[("CONFIG SET list-max-listpack-size 16 list-compress-depth 1", "+OK")]);
+    let config = Config { list_max_listpack_size: 16, list_compress_depth: 1, ..Config::default() };
+    let mut shard = TestShard::with(config);
     let mut random = Random::new(3);
     let mut model: VecDeque<String> = VecDeque::new();
     for step in 0..3_000 {

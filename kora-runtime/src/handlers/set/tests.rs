@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::Config;
 use crate::testing::TestShard;
 
 /// Runs commands and compares what each tells of.
@@ -55,10 +56,12 @@ fn changes_are_told_as_redis_tells_them() {
 fn every_form_pops_and_draws_the_members_it_has() {
     for make in ["SADD k 1 2 3 4 5 6 7 8 9 10", "SADD k 1 b 3 d 5 f 7 h 9 j"] {
         for big in [false, true] {
-            let mut shard = TestShard::new();
-            if big {
-                shard.run("CONFIG SET set-max-intset-entries 0 set-max-listpack-entries 0");
-            }
+            let config = Config::default();
+            let mut shard = TestShard::with(if big {
+                Config { set_max_intset_entries: 0, set_max_listpack_entries: 0, ..config }
+            } else {
+                config
+            });
             shard.check(&[(make, ":10")]);
             let all: BTreeSet<_> = members(&shard.run("SMEMBERS k")).into_iter().collect();
             for count in [1, 2, 5, 9, 10, 12] {

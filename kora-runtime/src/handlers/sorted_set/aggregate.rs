@@ -114,11 +114,9 @@ impl<'a> Iterator for SourceIter<'a> {
 /// What is at the keys, in their order; `None` where nothing is.
 fn sources<'c>(cx: &'c mut ShardCx<'_>, keys: Many<'_, &[u8]>) -> Result<Vec<Option<Source<'c>>>, CommandError> {
     for key in keys.iter() {
-        match cx.read::<Zset>(key) {
-            Err(CommandError::WrongType) if cx.view::<Set>(key).is_some() => {}
-            judged => {
-                judged?;
-            }
+        let judged = cx.read::<Zset>(key).map(|_| ());
+        if judged != Err(CommandError::WrongType) || cx.view::<Set>(key).is_none() {
+            judged?;
         }
     }
     let cx = &*cx;

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::argv::{ArgReader, Argv, LexBound, Parse, ScoreBound, Span as Place};
+use crate::argv::{LexBound, ScoreBound};
 use crate::error::CommandError;
 use crate::reply::{Protocol, ReplyBuf};
 use crate::resp::number::parse_i64;
@@ -74,12 +74,6 @@ pub(super) fn names<'a>(min: LexBound<'a>, max: LexBound<'a>) -> LexRange<'a> {
     LexRange { min: end(min), max: end(max) }
 }
 
-/// Reads one word as an argument of its type.
-fn parse_word<'a, T: Parse<'a>>(word: &'a [u8]) -> Result<T, CommandError> {
-    let place = [Place { start: 0, len: word.len() as u32 }];
-    T::parse(&mut ArgReader::new(Argv::new(word, &place)))
-}
-
 impl<'a> Span<'a> {
     /// Reads the bounds of ZRANGE, which stand in the order of the reply.
     pub(super) fn parse(start: &'a [u8], stop: &'a [u8], unit: Unit, order: Order) -> Result<Self, CommandError> {
@@ -89,8 +83,8 @@ impl<'a> Span<'a> {
                 let rank = |word| parse_i64(word).ok_or(CommandError::NotAnInteger);
                 Ok(Self::Ranks(rank(start)?, rank(stop)?))
             }
-            Unit::Score => Ok(Self::Scores(scores(parse_word(min)?, parse_word(max)?))),
-            Unit::Name => Ok(Self::Names(names(parse_word(min)?, parse_word(max)?))),
+            Unit::Score => Ok(Self::Scores(scores(ScoreBound::from_word(min)?, ScoreBound::from_word(max)?))),
+            Unit::Name => Ok(Self::Names(names(LexBound::from_word(min)?, LexBound::from_word(max)?))),
         }
     }
 

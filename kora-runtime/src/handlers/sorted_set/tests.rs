@@ -4,7 +4,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::Config;
 use crate::testing::TestShard;
+
+/// A shard on which no sorted set of more members than this stays packed.
+fn packed_up_to(entries: usize) -> TestShard {
+    TestShard::with(Config { zset_max_listpack_entries: entries, ..Config::default() })
+}
 
 /// Runs commands and compares what each tells of.
 #[track_caller]
@@ -60,7 +66,8 @@ fn minus_zero_answers_as_in_redis() {
         ("ZSCORE packed a", "$1 0"),
         ("ZINCRBY packed -0 b", "$2 -0"),
         ("ZSCORE packed b", "$1 0"),
-        ("CONFIG SET zset-max-listpack-entries 0", "+OK"),
+    ]);
+    packed_up_to(0).check(&[
         ("ZADD big -0 a", ":1"),
         ("ZSCORE big a", "$2 -0"),
         ("ZADD big 0 a", ":0"),
@@ -98,8 +105,7 @@ fn weights_and_infinities_meet_as_in_redis() {
 #[test]
 fn every_form_draws_the_members_it_has() {
     for entries in [128, 0] {
-        let mut shard = TestShard::new();
-        shard.run(&format!("CONFIG SET zset-max-listpack-entries {entries}"));
+        let mut shard = packed_up_to(entries);
         shard.check(&[("ZADD k 1 a 2 b 3 c 4 d 5 e 6 f 7 g 8 h 9 i 10 j", ":10")]);
         let members = |reply: &str| -> Vec<_> { reply.split(' ').skip(2).step_by(2).map(str::to_owned).collect() };
         let all: BTreeSet<_> = members(&shard.run("ZRANGE k 0 -1")).into_iter().collect();
