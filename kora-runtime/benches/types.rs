@@ -122,7 +122,9 @@ fn lists(bench: &Bench) {
 fn sorted_sets(bench: &Bench) {
     let seeds = seeds();
     let limits = PackedLimits::default();
-    for (name, count) in [("packed sorted set of 8", 8), ("packed sorted set of 100", 100), ("sorted set of 100 k", MANY)] {
+    for (name, count) in
+        [("packed sorted set of 8", 8), ("packed sorted set of 100", 100), ("sorted set of 100 k", MANY)]
+    {
         let members = names(count);
         let mut draft: Draft<Zset> = Draft::new(&seeds);
         for (score, member) in members.iter().enumerate() {

@@ -197,15 +197,13 @@ fn main() -> ExitCode {
             WORKLOADS.iter().for_each(|(name, ..)| println!("{name}"));
             ExitCode::SUCCESS
         }
-        [name, commands] => {
-            match (WORKLOADS.iter().find(|(known, ..)| *known == name), commands.parse()) {
-                (Some(workload), Ok(commands)) => {
-                    run(workload, commands);
-                    ExitCode::SUCCESS
-                }
-                _ => usage(),
+        [name, commands] => match (WORKLOADS.iter().find(|(known, ..)| *known == name), commands.parse()) {
+            (Some(workload), Ok(commands)) => {
+                run(workload, commands);
+                ExitCode::SUCCESS
             }
-        }
+            _ => usage(),
+        },
         _ => usage(),
     }
 }

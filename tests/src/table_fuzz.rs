@@ -207,7 +207,8 @@ fn run_edges(info: &'static CommandInfo, options: Options, problems: &mut Proble
                 .map(|_| Maker::new(&mut random).line(info))
                 .find(|line| line.values.iter().any(|(_, arg)| std::ptr::eq(*arg, wanted)));
             let Some(mut line) = line else { continue };
-            let places: Vec<usize> = line.values.iter().filter(|(_, arg)| words::is_numeric(arg)).map(|(at, _)| *at).collect();
+            let places: Vec<usize> =
+                line.values.iter().filter(|(_, arg)| words::is_numeric(arg)).map(|(at, _)| *at).collect();
             for (at, arg) in line.values.clone() {
                 if std::ptr::eq(arg, wanted) {
                     line.words[at] = edge.as_bytes().to_vec();
@@ -242,7 +243,11 @@ fn run_pipelines(pipelines: usize, options: Options, problems: &mut Problems) {
                 (0..random.below(8))
                     .map(|_| {
                         let info = rows[random.below(rows.len() as u64) as usize];
-                        if random.below(4) == 0 { Maker::new(&mut random).broken(info) } else { Maker::new(&mut random).line(info) }
+                        if random.below(4) == 0 {
+                            Maker::new(&mut random).broken(info)
+                        } else {
+                            Maker::new(&mut random).line(info)
+                        }
                     })
                     // A broken name may be another command's.
                     .filter(|line| named(&line.words).is_none_or(|(info, _)| fits_a_pipeline(info)))
@@ -307,7 +312,11 @@ impl Rig {
             lines.push(many(&format!("RPUSH l{at}"), &|element| format!("m{element}"), count));
             lines.push(many(&format!("HSET h{at}"), &|element| format!("m{element} {element}"), count));
             // One of the sets holds integers only.
-            lines.push(many(&format!("SADD t{at}"), &|element| if at == 1 { element.to_string() } else { format!("m{element}") }, count));
+            lines.push(many(
+                &format!("SADD t{at}"),
+                &|element| if at == 1 { element.to_string() } else { format!("m{element}") },
+                count,
+            ));
             lines.push(many(&format!("ZADD z{at}"), &|element| format!("{element} m{element}"), count));
         }
         if seed.is_multiple_of(2) {
@@ -346,7 +355,8 @@ impl Rig {
         let sent = catch_unwind(AssertUnwindSafe(|| self.world.send(client, &line.words)));
         sent.map_err(|panic| unwound(panic.as_ref()))?;
         let all = self.settle()?;
-        let replies: Vec<Vec<u8>> = all.iter().filter(|(to, _)| *to == client).map(|(_, reply)| reply.clone()).collect();
+        let replies: Vec<Vec<u8>> =
+            all.iter().filter(|(to, _)| *to == client).map(|(_, reply)| reply.clone()).collect();
         if replies.len() < all.len() {
             return Err("others were answered as well".to_owned());
         }
@@ -381,7 +391,8 @@ impl Rig {
             }
             for (line, reply) in lines.iter().zip(replies) {
                 let replies = std::slice::from_ref(reply);
-                let exchange = Exchange { words: &line.words, protocol: CLIENTS[client], whole: false, replies, over: false };
+                let exchange =
+                    Exchange { words: &line.words, protocol: CLIENTS[client], whole: false, replies, over: false };
                 judge(&exchange, &self.bounds).map_err(|what| (line.words.clone(), what))?;
             }
         }

@@ -110,7 +110,8 @@ impl World {
         let shards = 0..self.shards.len();
         let ticks = shards.clone().filter(|&at| self.in_tick[at]).map(Move::EndTick);
         let ways = shards.clone().flat_map(|from| shards.clone().map(move |to| (from, to)));
-        let arrivals = ways.filter(|&(from, to)| !self.ways[from][to].is_empty()).map(|(from, to)| Move::Deliver(from, to));
+        let arrivals =
+            ways.filter(|&(from, to)| !self.ways[from][to].is_empty()).map(|(from, to)| Move::Deliver(from, to));
         ticks.chain(arrivals).collect()
     }
 
@@ -143,7 +144,8 @@ impl World {
             for &session in &dirty {
                 let output = std::mem::take(self.shards[at].output(session));
                 self.shards[at].wrote(session, output.len());
-                let client = self.clients.iter().position(|place| *place == (at, session)).expect("sessions are clients'");
+                let client =
+                    self.clients.iter().position(|place| *place == (at, session)).expect("sessions are clients'");
                 let mut rest = output.as_slice();
                 while let Some(len) = skip_value(rest) {
                     self.replies.push((client, rest[..len].to_vec()));

@@ -87,7 +87,8 @@ pub fn check_parsers(words: &[Vec<u8>]) -> Result<(), String> {
         return Ok(());
     }
     let mut twice = ArgvBuf::new();
-    reencode(info.id, once.as_argv(), &mut twice).map_err(|error| format!("is understood, but not when written anew: {error}"))?;
+    reencode(info.id, once.as_argv(), &mut twice)
+        .map_err(|error| format!("is understood, but not when written anew: {error}"))?;
     let list = |argv: &ArgvBuf| argv.as_argv().iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
     compare(&list(&once), &list(&twice))?;
     compare(&keys_of(info.id, &argv)?, &keys_of(info.id, &once)?)
@@ -102,8 +103,13 @@ fn keys_of(id: CommandId, argv: &ArgvBuf) -> Result<Vec<Vec<u8>>, String> {
 }
 
 fn compare(before: &[Vec<u8>], after: &[Vec<u8>]) -> Result<(), String> {
-    let line = |words: &[Vec<u8>]| words.iter().map(|word| word.escape_ascii().to_string()).collect::<Vec<_>>().join(" ");
-    if before == after { Ok(()) } else { Err(format!("changes when written anew: `{}` is `{}` then", line(before), line(after))) }
+    let line =
+        |words: &[Vec<u8>]| words.iter().map(|word| word.escape_ascii().to_string()).collect::<Vec<_>>().join(" ");
+    if before == after {
+        Ok(())
+    } else {
+        Err(format!("changes when written anew: `{}` is `{}` then", line(before), line(after)))
+    }
 }
 
 /// Checks one exchange. The value is the reply, when there is one.
@@ -165,7 +171,10 @@ fn check_error(text: &[u8], named: Option<(&CommandInfo, usize)>, whole: bool) -
     let own = CommandError::WrongArity(info.name).to_string();
     let is_arity = text == own.as_bytes();
     if !info.arity_allows(arguments) && !is_arity {
-        return Err(format!("has {arguments} arguments, which its arity {} forbids, but the error is: {shown}", info.arity));
+        return Err(format!(
+            "has {arguments} arguments, which its arity {} forbids, but the error is: {shown}",
+            info.arity
+        ));
     }
     let of_another = text.starts_with(b"ERR wrong number of arguments for ") && !is_arity;
     if of_another {

@@ -31,7 +31,9 @@ fn stranger(value: &Value, protocol: Protocol) -> Option<&Value> {
         Value::Push(_) => Some(value),
         Value::NullArray if !old => Some(value),
         Value::Set(_) | Value::Map(_) if old => Some(value),
-        Value::Simple(text) | Value::Error(text) if text.iter().any(|byte| matches!(byte, b'\r' | b'\n')) => Some(value),
+        Value::Simple(text) | Value::Error(text) if text.iter().any(|byte| matches!(byte, b'\r' | b'\n')) => {
+            Some(value)
+        }
         Value::Array(items) | Value::Set(items) => inner(items).map(|at| &items[at]),
         Value::Map(pairs) => pairs
             .iter()
@@ -65,9 +67,7 @@ fn one_fits(declared: &str, value: &Value, protocol: Protocol) -> bool {
                     && items.iter().step_by(2).all(|item| one_fits(key, item, protocol))
                     && items.iter().skip(1).step_by(2).all(|value| one_fits(item, value, protocol))
             }
-            Value::Map(pairs) => {
-                pairs.iter().all(|(k, v)| one_fits(key, k, protocol) && one_fits(item, v, protocol))
-            }
+            Value::Map(pairs) => pairs.iter().all(|(k, v)| one_fits(key, k, protocol) && one_fits(item, v, protocol)),
             _ => false,
         };
     }
@@ -127,24 +127,57 @@ mod tests {
         ("integer", &[":1\r\n"], &["$1\r\n1\r\n", "$-1\r\n", "+1\r\n"], &[":1\r\n"], &["_\r\n", ",1\r\n", "#t\r\n"]),
         ("integer?", &[":1\r\n", "$-1\r\n"], &["*-1\r\n"], &["_\r\n"], &["*-1\r\n"]),
         ("bulk?", &["$0\r\n\r\n", "$-1\r\n"], &["*-1\r\n", "+a\r\n"], &["_\r\n"], &[":1\r\n"]),
-        ("double", &["$3\r\n1.5\r\n", "$3\r\ninf\r\n"], &["$1\r\nx\r\n", ",1\r\n"], &[",1.5\r\n"], &["$1\r\n1\r\n", ",nan\r\n"]),
+        (
+            "double",
+            &["$3\r\n1.5\r\n", "$3\r\ninf\r\n"],
+            &["$1\r\nx\r\n", ",1\r\n"],
+            &[",1.5\r\n"],
+            &["$1\r\n1\r\n", ",nan\r\n"],
+        ),
         ("bool", &[":1\r\n"], &[":2\r\n", "#t\r\n"], &["#f\r\n"], &[":1\r\n"]),
         ("verbatim", &["$1\r\na\r\n"], &["=5\r\ntxt:a\r\n"], &["=5\r\ntxt:a\r\n"], &["$1\r\na\r\n"]),
-        ("array<bulk>", &["*0\r\n", "*1\r\n$1\r\na\r\n"], &["*1\r\n:1\r\n", "*-1\r\n", "*1\r\n$-1\r\n"], &["*0\r\n"], &["~0\r\n"]),
+        (
+            "array<bulk>",
+            &["*0\r\n", "*1\r\n$1\r\na\r\n"],
+            &["*1\r\n:1\r\n", "*-1\r\n", "*1\r\n$-1\r\n"],
+            &["*0\r\n"],
+            &["~0\r\n"],
+        ),
         ("array<bulk?>", &["*1\r\n$-1\r\n"], &["*1\r\n*-1\r\n"], &["*1\r\n_\r\n"], &["_\r\n"]),
         ("bulk?|array<bulk>?", &["$-1\r\n", "*-1\r\n", "*0\r\n"], &[":1\r\n"], &["_\r\n"], &["%0\r\n"]),
-        ("set<bulk>", &["*1\r\n$1\r\na\r\n"], &["~0\r\n"], &["~1\r\n$1\r\na\r\n"], &["*0\r\n", "~2\r\n$1\r\na\r\n$1\r\na\r\n"]),
-        ("map<bulk,bulk>", &["*2\r\n$1\r\na\r\n$1\r\nb\r\n"], &["*1\r\n$1\r\na\r\n", "%0\r\n"], &["%0\r\n"], &["*0\r\n"]),
-        ("any", &["*2\r\n:1\r\n*0\r\n"], &["*1\r\n,1\r\n", "*1\r\n-ERR x\r\n", ">1\r\n:1\r\n"], &["%0\r\n"], &[">1\r\n:1\r\n", "*1\r\n*-1\r\n"]),
+        (
+            "set<bulk>",
+            &["*1\r\n$1\r\na\r\n"],
+            &["~0\r\n"],
+            &["~1\r\n$1\r\na\r\n"],
+            &["*0\r\n", "~2\r\n$1\r\na\r\n$1\r\na\r\n"],
+        ),
+        (
+            "map<bulk,bulk>",
+            &["*2\r\n$1\r\na\r\n$1\r\nb\r\n"],
+            &["*1\r\n$1\r\na\r\n", "%0\r\n"],
+            &["%0\r\n"],
+            &["*0\r\n"],
+        ),
+        (
+            "any",
+            &["*2\r\n:1\r\n*0\r\n"],
+            &["*1\r\n,1\r\n", "*1\r\n-ERR x\r\n", ">1\r\n:1\r\n"],
+            &["%0\r\n"],
+            &[">1\r\n:1\r\n", "*1\r\n*-1\r\n"],
+        ),
         ("ok|integer", &["+OK\r\n", ":3\r\n"], &["$2\r\nOK\r\n"], &[":3\r\n"], &["_\r\n"]),
     ];
 
     #[test]
     fn types_are_told_apart_in_both_protocols() {
         for (declared, yes2, no2, yes3, no3) in CASES {
-            for (protocol, replies, expected) in
-                [(Protocol::Resp2, yes2, true), (Protocol::Resp2, no2, false), (Protocol::Resp3, yes3, true), (Protocol::Resp3, no3, false)]
-            {
+            for (protocol, replies, expected) in [
+                (Protocol::Resp2, yes2, true),
+                (Protocol::Resp2, no2, false),
+                (Protocol::Resp3, yes3, true),
+                (Protocol::Resp3, no3, false),
+            ] {
                 for reply in *replies {
                     let (value, _) = decode(reply.as_bytes()).expect("well-formed").expect("whole");
                     assert_eq!(fits(declared, &value, protocol).is_ok(), expected, "{declared} {protocol:?} {reply:?}");

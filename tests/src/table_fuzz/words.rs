@@ -64,16 +64,21 @@ pub fn numeric_arguments(args: &'static [ArgInfo]) -> Vec<&'static ArgInfo> {
 
 /// The most words that a tree takes when no option stands twice; `None` when something in it may be repeated.
 pub fn most_words(args: &[ArgInfo]) -> Option<usize> {
-    args.iter().map(|arg| {
-        let own = match arg.kind {
-            "oneof" => arg.children.iter().map(|child| most_words(std::slice::from_ref(child))).max_by_key(|most| most.unwrap_or(usize::MAX))?,
-            "block" => most_words(arg.children),
-            "pure-token" => Some(0),
-            _ => Some(1),
-        };
-        if arg.multiple { None } else { own.map(|words| words + usize::from(arg.token.is_some())) }
-    })
-    .sum()
+    args.iter()
+        .map(|arg| {
+            let own = match arg.kind {
+                "oneof" => arg
+                    .children
+                    .iter()
+                    .map(|child| most_words(std::slice::from_ref(child)))
+                    .max_by_key(|most| most.unwrap_or(usize::MAX))?,
+                "block" => most_words(arg.children),
+                "pure-token" => Some(0),
+                _ => Some(1),
+            };
+            if arg.multiple { None } else { own.map(|words| words + usize::from(arg.token.is_some())) }
+        })
+        .sum()
 }
 
 /// True when words come in groups of several, which an odd number of words cannot fill.
@@ -222,7 +227,11 @@ impl<'r> Maker<'r> {
             ("double", _) => self.pick(&["1", "0", "-1.5", "3.25", "1e3", "inf", "-inf", "100", "0.1", "17"]).into(),
             (_, "start" | "stop" | "min" | "max") => {
                 let of_lex = self.group == "sorted-set" && self.below(3) > 0;
-                if of_lex { self.pick(&["-", "+", "[m1", "(m3", "[", "(", "[zzz", "[a"]).into() } else { self.integer().into_bytes() }
+                if of_lex {
+                    self.pick(&["-", "+", "[m1", "(m3", "[", "(", "[zzz", "[a"]).into()
+                } else {
+                    self.integer().into_bytes()
+                }
             }
             (_, "command" | "names") => self.command_name().into_bytes(),
             (_, "patterns" | "parameter") => match self.below(4) {
@@ -235,13 +244,26 @@ impl<'r> Maker<'r> {
                 _ => PARAMETERS[self.below(PARAMETERS.len())].text(&Config::default()).into_bytes(),
             },
             (_, "sections") => {
-                let sections = ["all", "everything", "default", "server", "clients", "memory", "stats", "cpu", "commandstats", "keyspace"];
+                let sections = [
+                    "all",
+                    "everything",
+                    "default",
+                    "server",
+                    "clients",
+                    "memory",
+                    "stats",
+                    "cpu",
+                    "commandstats",
+                    "keyspace",
+                ];
                 self.pick(&sections).into()
             }
             (_, "type-name") => self.pick(&["string", "list", "hash", "set", "zset", "stream", ""]).into(),
             (_, "username" | "user") => self.pick(&["default", "default", "nobody"]).into(),
             (_, "addr" | "laddr" | "address") => self.pick(&["client:0", "client:1", "world:0", "nowhere:1"]).into(),
-            (_, "connection-name" | "client-name" | "lib-name" | "lib-ver") => self.pick(&["alice", "lib-1.0", "a b", ""]).into(),
+            (_, "connection-name" | "client-name" | "lib-name" | "lib-ver") => {
+                self.pick(&["alice", "lib-1.0", "a b", ""]).into()
+            }
             _ => self.text(),
         }
     }
@@ -319,7 +341,9 @@ impl<'r> Maker<'r> {
             1 if self.below(6) == 0 => vec![b'y'; LONG_WORD_BYTES],
             1 | 2 => (0..1 + self.below(20)).map(|_| self.random.next_u64() as u8).collect(),
             3 | 4 => self.pick(&EDGES).into(),
-            5 => self.pick(&["*", "$-1", "+", "-", "(", "[", "\r\n*1\r\n", "\0", "HELP", "NX", "COUNT", "LIMIT"]).into(),
+            5 => {
+                self.pick(&["*", "$-1", "+", "-", "(", "[", "\r\n*1\r\n", "\0", "HELP", "NX", "COUNT", "LIMIT"]).into()
+            }
             _ => {
                 let mut tokens = Vec::new();
                 tokens_of(info.args, &mut tokens);
