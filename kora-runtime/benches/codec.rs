@@ -1,9 +1,10 @@
 //! What the codec costs: nanoseconds per operation, printed as a table. `cargo bench -p kora-runtime --bench codec [FILTER]`.
 //!
-//! Owns: a harness that runs each case for a bounded time. Refuses to know: statistics beyond the best and the median batch.
+//! Owns: the cases. Refuses to know: how they are measured; `harness` does.
+
+mod harness;
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 use kora_runtime::glob;
 use kora_runtime::reply::{Protocol, ReplyBuf};
@@ -12,46 +13,7 @@ use kora_runtime::resp::extended::add_decimal;
 use kora_runtime::resp::number::{parse_f64, parse_i64, write_f64};
 use kora_runtime::resp::value::skip_value;
 
-/// How long one case is measured.
-const CASE_TIME: Duration = Duration::from_millis(300);
-
-/// Batches that a case is measured in.
-const BATCHES: u32 = 30;
-
-struct Bench {
-    filter: Option<String>,
-    /// False when run as a test: every case once.
-    measure: bool,
-}
-
-impl Bench {
-    /// Measures `run`, which does `operations` operations a call.
-    fn case(&self, name: &str, operations: u32, mut run: impl FnMut()) {
-        if self.filter.as_ref().is_some_and(|filter| !name.contains(filter.as_str())) {
-            return;
-        }
-        let started = Instant::now();
-        run();
-        if !self.measure {
-            println!("{name}: runs");
-            return;
-        }
-        // The first call warms up and tells roughly how many fit a batch.
-        let call_ns = started.elapsed().as_nanos().max(20);
-        let calls = ((CASE_TIME / BATCHES).as_nanos() / call_ns).max(1) as u32;
-        let mut batches: Vec<f64> = (0..BATCHES)
-            .map(|_| {
-                let started = Instant::now();
-                for _ in 0..calls {
-                    run();
-                }
-                started.elapsed().as_nanos() as f64 / f64::from(calls) / f64::from(operations)
-            })
-            .collect();
-        batches.sort_by(f64::total_cmp);
-        println!("{name:<40} {:>9.1} ns/op  (best {:.1})", batches[batches.len() / 2], batches[0]);
-    }
-}
+use crate::harness::Bench;
 
 fn command(words: &[&[u8]]) -> Vec<u8> {
     let mut reply = ReplyBuf::new(Protocol::Resp2);
@@ -142,9 +104,7 @@ fn numbers(bench: &Bench) {
 }
 
 fn main() {
-    let measure = std::env::args().any(|argument| argument == "--bench");
-    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let bench = Bench { filter, measure };
+    let bench = Bench::from_arguments();
     decoding(&bench);
     encoding(&bench);
     numbers(&bench);

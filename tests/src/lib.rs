@@ -10,6 +10,7 @@ pub mod oracle;
 pub mod resp;
 pub mod run;
 pub mod simulation;
+pub mod table_fuzz;
 pub mod tcp;
 pub mod transcript;
 pub mod update;

@@ -1,4 +1,4 @@
-//! Emits `dispatch`, `dispatch_session` and `keys`: from an id and words to the handler, and to the keys.
+//! Emits `dispatch`, `dispatch_session`, `keys` and `reencode`: from an id and words to the handler, to the keys, and to words again.
 //!
 //! Owns: the calls between parser, handler and reply. Refuses to know: what a method's signature is (`traits`).
 //! Start at [`functions`].
@@ -13,13 +13,14 @@ use crate::keys::{self, Summary};
 use crate::model::{Owner, ReplyKind, ReplyType, Route, Row, Table};
 use crate::names;
 
-/// Both dispatchers and the key visitor.
+/// Both dispatchers, the key visitor and the way from words to words.
 pub fn functions(table: &Table) -> TokenStream {
     let (session, shard): (Vec<&Row>, Vec<&Row>) =
         table.rows.iter().partition(|row| row.route.value == Route::Connection);
     let shard_arms = shard.iter().map(|row| arm(table, row));
     let session_arms = session.iter().map(|row| arm(table, row));
     let keys = keys_function(table);
+    let reencode = reencode_function(table);
     quote! {
         /// Parses the words after the name and runs the command on a shard.
         ///
@@ -54,6 +55,8 @@ pub fn functions(table: &Table) -> TokenStream {
         }
 
         #keys
+
+        #reencode
     }
 }
 
@@ -151,6 +154,26 @@ fn keys_function(table: &Table) -> TokenStream {
         }
 
         #(#functions)*
+    }
+}
+
+fn reencode_function(table: &Table) -> TokenStream {
+    let arms = table.rows.iter().filter(|row| !row.args.is_empty()).map(|row| {
+        let id = names::row_type(row);
+        quote!(CommandId::#id => args::#id::parse(argv)?.encode(out),)
+    });
+    quote! {
+        /// Parses the words after the name and appends what they were understood as: the words that `parse` reads as the same.
+        ///
+        /// A command without arguments appends nothing, whatever the words.
+        #[allow(unreachable_patterns, unused_variables, clippy::match_single_binding)]
+        pub fn reencode(id: CommandId, argv: Argv<'_>, out: &mut ArgvBuf) -> Result<(), CommandError> {
+            match id {
+                #(#arms)*
+                _ => {}
+            }
+            Ok(())
+        }
     }
 }
 

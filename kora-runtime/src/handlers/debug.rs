@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
+use crate::argv::Many;
 use crate::error::CommandError;
+use crate::keyspace::typed::Str;
 use crate::reply::ReplyBuf;
 use crate::shard::cx::ShardCx;
 
@@ -23,6 +25,15 @@ pub fn object(cx: &mut ShardCx<'_>, key: &[u8], reply: &mut ReplyBuf) -> Result<
         entry.encoding(),
         entry.access(),
     ));
+    Ok(())
+}
+
+/// DEBUG PANIC: changes the first key half and fails as a mistake in a handler would.
+pub fn fail_half_way<'a>(cx: &mut ShardCx<'_>, keys: Many<'a, &'a [u8]>) -> Result<(), CommandError> {
+    for key in keys {
+        cx.write_or_create::<Str>(key)?.edit(0, |bytes| bytes.extend_from_slice(b"half"));
+        panic!("asked for by DEBUG PANIC");
+    }
     Ok(())
 }
 

@@ -118,6 +118,9 @@ fn write_words(words: &[&str], reply: &mut ReplyBuf) {
     words.iter().for_each(|word| reply.simple(word));
 }
 
+/// The word for flags that depend on the rest of the command line.
+const VARIABLE_FLAGS: &str = "VARIABLE_FLAGS";
+
 /// The words for what is done to keys: the first is in capitals, as in Redis.
 fn key_flags(group: &KeyGroup) -> Vec<String> {
     let shown = |flag: &&'static str| match *flag {
@@ -326,8 +329,18 @@ impl Line {
         for (key, group) in self.keys() {
             reply.array(2);
             reply.bulk(key);
-            write_key_flags(group, reply);
+            if group.flags.contains(&VARIABLE_FLAGS) {
+                self.write_flags_of_use(reply);
+            } else {
+                write_key_flags(group, reply);
+            }
         }
+    }
+
+    /// What is done to a key whose flags depend on the words: SET reads the old value with GET only.
+    fn write_flags_of_use(&self, reply: &mut ReplyBuf) {
+        let reads = self.words.as_argv().iter().skip(3).any(|word| word.eq_ignore_ascii_case(b"GET"));
+        write_words(if reads { &["RW", "access", "update"] } else { &["OW", "update"] }, reply);
     }
 }
 

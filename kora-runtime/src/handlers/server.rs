@@ -106,6 +106,10 @@ impl ServerCommands for ShardCx<'_> {
         debug::object(self, args.key, reply)
     }
 
+    fn debug_panic(&mut self, args: args::DebugPanic<'_>) -> Result<(), CommandError> {
+        debug::fail_half_way(self, args.keys)
+    }
+
     fn debug_set_active_expire(&mut self, args: args::DebugSetActiveExpire) -> Result<(), CommandError> {
         self.core.active_expire = args.enabled != 0;
         Ok(())

@@ -16,6 +16,7 @@ use kora_runtime::shard::message::Envelope;
 use kora_runtime::shard::{Shard, ShardOptions};
 
 use super::Shape;
+use crate::resp::encode;
 
 /// A process in which no time passes and nothing can be asked for.
 struct NoHost;
@@ -48,6 +49,10 @@ pub struct World {
     in_tick: Vec<bool>,
 }
 
+fn peer_of(client: usize) -> Peer {
+    Peer { addr: format!("client:{client}"), laddr: "world:0".to_owned(), fd: -1, unix: false }
+}
+
 /// What may happen next.
 enum Move {
     Deliver(usize, usize),
@@ -55,9 +60,13 @@ enum Move {
 }
 
 impl World {
-    /// An empty world.
+    /// An empty world in a process where nothing may be asked for.
     pub fn new(seed: u64, shape: Shape) -> Self {
-        let host: Arc<dyn Host> = Arc::new(NoHost);
+        Self::in_process(seed, shape, Arc::new(NoHost))
+    }
+
+    /// An empty world in a process of the caller's.
+    pub fn in_process(seed: u64, shape: Shape, host: Arc<dyn Host>) -> Self {
         let mut shards: Vec<Shard> = (0..shape.shards)
             .map(|id| {
                 Shard::new(ShardOptions {
@@ -77,7 +86,7 @@ impl World {
         let clients = (0..shape.clients)
             .map(|client| {
                 let shard = client % shape.shards;
-                (shard, shards[shard].open(Peer::default()))
+                (shard, shards[shard].open(peer_of(client)))
             })
             .collect();
         let ways = (0..shape.shards).map(|_| (0..shape.shards).map(|_| VecDeque::new()).collect()).collect();
@@ -85,13 +94,14 @@ impl World {
     }
 
     /// A client sends a command.
-    pub fn send(&mut self, client: usize, words: &[String]) {
+    pub fn send<W: AsRef<[u8]>>(&mut self, client: usize, words: &[W]) {
+        self.send_bytes(client, &encode(words));
+    }
+
+    /// A client sends bytes, a part of a command or several.
+    pub fn send_bytes(&mut self, client: usize, bytes: &[u8]) {
         let (shard, session) = self.clients[client];
-        let mut bytes = format!("*{}\r\n", words.len());
-        for word in words {
-            bytes.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-        }
-        self.shards[shard].input(session).extend_from_slice(bytes.as_bytes());
+        self.shards[shard].input(session).extend_from_slice(bytes);
         self.shards[shard].run(session);
         self.in_tick[shard] = true;
     }
@@ -100,7 +110,8 @@ impl World {
         let shards = 0..self.shards.len();
         let ticks = shards.clone().filter(|&at| self.in_tick[at]).map(Move::EndTick);
         let ways = shards.clone().flat_map(|from| shards.clone().map(move |to| (from, to)));
-        let arrivals = ways.filter(|&(from, to)| !self.ways[from][to].is_empty()).map(|(from, to)| Move::Deliver(from, to));
+        let arrivals =
+            ways.filter(|&(from, to)| !self.ways[from][to].is_empty()).map(|(from, to)| Move::Deliver(from, to));
         ticks.chain(arrivals).collect()
     }
 
@@ -129,17 +140,51 @@ impl World {
     fn collect(&mut self, at: usize) {
         let mut dirty = Vec::new();
         self.shards[at].take_dirty(&mut dirty);
-        for session in dirty {
-            let output = std::mem::take(self.shards[at].output(session));
-            self.shards[at].wrote(session, output.len());
-            let client = self.clients.iter().position(|place| *place == (at, session)).expect("sessions are clients'");
-            let mut rest = output.as_slice();
-            while let Some(len) = skip_value(rest) {
-                self.replies.push((client, rest[..len].to_vec()));
-                rest = &rest[len..];
+        while !dirty.is_empty() {
+            for &session in &dirty {
+                let output = std::mem::take(self.shards[at].output(session));
+                self.shards[at].wrote(session, output.len());
+                let client =
+                    self.clients.iter().position(|place| *place == (at, session)).expect("sessions are clients'");
+                let mut rest = output.as_slice();
+                while let Some(len) = skip_value(rest) {
+                    self.replies.push((client, rest[..len].to_vec()));
+                    rest = &rest[len..];
+                }
+                assert!(rest.is_empty(), "half a reply: {:?}", rest.escape_ascii().to_string());
             }
-            assert!(rest.is_empty(), "half a reply: {rest:?}");
+            // Room in the output lets a client that had stalled go on.
+            self.shards[at].take_dirty(&mut dirty);
         }
+        self.in_tick[at] |= self.shards[at].has_outgoing();
+    }
+
+    /// Sets the clock of all shards.
+    pub fn set_clock(&mut self, now_ms: u64) {
+        self.shards.iter_mut().for_each(|shard| shard.begin_tick(now_ms));
+    }
+
+    /// Does all background work that waits.
+    pub fn maintain(&mut self) {
+        self.shards.iter_mut().for_each(|shard| while shard.maintain() {});
+    }
+
+    /// True when a client's connection is to be closed.
+    pub fn is_over(&mut self, client: usize) -> bool {
+        let (shard, session) = self.clients[client];
+        self.shards[shard].is_over(session)
+    }
+
+    /// Closes a client's connection and opens a new one on the same shard. Nothing may be on its way to it.
+    pub fn reconnect(&mut self, client: usize) {
+        let (shard, session) = self.clients[client];
+        self.shards[shard].close(session);
+        self.clients[client].1 = self.shards[shard].open(peer_of(client));
+    }
+
+    /// The shards, to look at.
+    pub fn shards(&self) -> &[Shard] {
+        &self.shards
     }
 
     /// Replies since the last call.
