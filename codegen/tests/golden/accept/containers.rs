@@ -425,6 +425,21 @@ pub fn keys(
 ) -> Result<(), CommandError> {
     id.info().visit_keys(argv, visit)
 }
+/// Parses the words after the name and appends what they were understood as: the words that `parse` reads as the same.
+///
+/// A command without arguments appends nothing, whatever the words.
+#[allow(unreachable_patterns, unused_variables, clippy::match_single_binding)]
+pub fn reencode(
+    id: CommandId,
+    argv: Argv<'_>,
+    out: &mut ArgvBuf,
+) -> Result<(), CommandError> {
+    match id {
+        CommandId::BoxOpen => args::BoxOpen::parse(argv)?.encode(out),
+        _ => {}
+    }
+    Ok(())
+}
 /// A typed client: every command that is not about a connection as a method.
 #[allow(clippy::type_complexity)]
 pub trait Client {

@@ -371,6 +371,22 @@ pub fn keys(
 ) -> Result<(), CommandError> {
     id.info().visit_keys(argv, visit)
 }
+/// Parses the words after the name and appends what they were understood as: the words that `parse` reads as the same.
+///
+/// A command without arguments appends nothing, whatever the words.
+#[allow(unreachable_patterns, unused_variables, clippy::match_single_binding)]
+pub fn reencode(
+    id: CommandId,
+    argv: Argv<'_>,
+    out: &mut ArgvBuf,
+) -> Result<(), CommandError> {
+    match id {
+        CommandId::Getx => args::Getx::parse(argv)?.encode(out),
+        CommandId::DocFind => args::DocFind::parse(argv)?.encode(out),
+        _ => {}
+    }
+    Ok(())
+}
 /// A typed client: every command that is not about a connection as a method.
 #[allow(clippy::type_complexity)]
 pub trait Client {

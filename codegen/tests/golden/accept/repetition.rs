@@ -1133,6 +1133,24 @@ pub fn xreadx_keys(
     };
     reader.finish()
 }
+/// Parses the words after the name and appends what they were understood as: the words that `parse` reads as the same.
+///
+/// A command without arguments appends nothing, whatever the words.
+#[allow(unreachable_patterns, unused_variables, clippy::match_single_binding)]
+pub fn reencode(
+    id: CommandId,
+    argv: Argv<'_>,
+    out: &mut ArgvBuf,
+) -> Result<(), CommandError> {
+    match id {
+        CommandId::Sortx => args::Sortx::parse(argv)?.encode(out),
+        CommandId::Store => args::Store::parse(argv)?.encode(out),
+        CommandId::Msetx => args::Msetx::parse(argv)?.encode(out),
+        CommandId::Xreadx => args::Xreadx::parse(argv)?.encode(out),
+        _ => {}
+    }
+    Ok(())
+}
 /// A typed client: every command that is not about a connection as a method.
 #[allow(clippy::type_complexity)]
 pub trait Client {
