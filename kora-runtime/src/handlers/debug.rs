@@ -27,7 +27,7 @@ pub fn object(cx: &mut ShardCx<'_>, key: &[u8], reply: &mut ReplyBuf) -> Result<
 }
 
 /// DEBUG SLEEP. A negative time is none.
-pub fn sleep(cx: &ShardCx<'_>, seconds: f64) -> Result<(), CommandError> {
+pub fn wait(cx: &ShardCx<'_>, seconds: f64) -> Result<(), CommandError> {
     let duration = Duration::try_from_secs_f64(seconds.max(0.0)).map_err(|_| CommandError::OutOfRange)?;
     cx.core.host.sleep(duration);
     Ok(())
