@@ -38,7 +38,7 @@ pub fn fail_half_way<'a>(cx: &mut ShardCx<'_>, keys: Many<'a, &'a [u8]>) -> Resu
 }
 
 /// DEBUG SLEEP. A negative time is none.
-pub fn sleep(cx: &ShardCx<'_>, seconds: f64) -> Result<(), CommandError> {
+pub fn wait(cx: &ShardCx<'_>, seconds: f64) -> Result<(), CommandError> {
     let duration = Duration::try_from_secs_f64(seconds.max(0.0)).map_err(|_| CommandError::OutOfRange)?;
     cx.core.host.sleep(duration);
     Ok(())

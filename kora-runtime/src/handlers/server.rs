@@ -116,7 +116,7 @@ impl ServerCommands for ShardCx<'_> {
     }
 
     fn debug_sleep(&mut self, args: args::DebugSleep) -> Result<(), CommandError> {
-        debug::sleep(self, args.seconds)
+        debug::wait(self, args.seconds)
     }
 
     /// ASYNC and SYNC are the same: keys are out of sight at once and dropped in slices.
