@@ -217,7 +217,8 @@ fn run_edges(info: &'static CommandInfo, options: Options, problems: &mut Proble
             attempt(&line, turn % CLIENTS.len());
             // And with every other number at an edge as well.
             let other = EDGES[random.below(EDGES.len() as u64) as usize];
-            for at in places.into_iter().filter(|at| line.words[*at] != edge.as_bytes()) {
+            let others: Vec<usize> = places.into_iter().filter(|at| line.words[*at] != edge.as_bytes()).collect();
+            for at in others {
                 line.words[at] = other.as_bytes().to_vec();
             }
             attempt(&line, (turn + 1) % CLIENTS.len());
