@@ -468,7 +468,11 @@ impl Shard {
         }
         let mode = self.core.clients.of(index).reply_mode;
         let core = &mut self.core;
-        session.reply_here(call.protocol, |()| mode == ReplyMode::On, |reply| execute_merged(core, call, id, argv, reply));
+        session.reply_here(
+            call.protocol,
+            |()| mode == ReplyMode::On,
+            |reply| execute_merged(core, call, id, argv, reply),
+        );
         self.after_reply(index, mode);
         Flow::Next
     }
@@ -651,7 +655,8 @@ impl Shard {
             send(peer, std::mem::replace(&mut self.outboxes[peer], empty));
         }
         if was_congested {
-            let stalled = (0..self.sessions.len() as u32).filter(|&at| self.session(at).is_some_and(|open| open.stalled));
+            let stalled =
+                (0..self.sessions.len() as u32).filter(|&at| self.session(at).is_some_and(|open| open.stalled));
             self.resume = stalled.collect();
             self.settle();
         }
@@ -728,7 +733,11 @@ fn unknown_command(words: Argv<'_>, resolved: &Resolved) -> CommandError {
     match resolved {
         Resolved::UnknownSubcommand { container } => {
             let word = words.get(1).unwrap_or_default();
-            CommandError::message(format!("ERR unknown subcommand '{}'. Try {} HELP.", shown(word), container.to_uppercase()))
+            CommandError::message(format!(
+                "ERR unknown subcommand '{}'. Try {} HELP.",
+                shown(word),
+                container.to_uppercase()
+            ))
         }
         Resolved::ContainerAlone { container } => {
             CommandError::message(format!("ERR wrong number of arguments for '{container}' command"))
@@ -749,4 +758,3 @@ fn unknown_command(words: Argv<'_>, resolved: &Resolved) -> CommandError {
         }
     }
 }
-

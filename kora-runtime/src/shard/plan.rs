@@ -6,8 +6,8 @@
 use ahash::RandomState;
 
 use super::intents::{Mode, Scope};
-use super::message::{Fetch, Part, ShardId, Work, write_frame};
 use super::message::Call;
+use super::message::{Fetch, Part, ShardId, Work, write_frame};
 use super::route::shard_of;
 use crate::argv::{Argv, ArgvBuf};
 use crate::keyspace::DATABASES;
