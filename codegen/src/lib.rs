@@ -14,6 +14,7 @@ pub mod numbers;
 pub mod spec;
 pub mod suggest;
 pub mod syntax;
+pub mod vocabulary;
 
 pub use diagnostic::Diagnostic;
 use diagnostic::Report;

@@ -9,6 +9,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use kora_runtime::shard::clients::Peer;
 use kora_runtime::shard::message::{Envelope, ShardId};
@@ -116,20 +117,24 @@ impl Driver {
         self.tick(|shard| shard.close(session));
     }
 
-    /// Reads input for a session with `read`, which appends to the buffer it is given, and runs the commands in it.
+    /// Reads input for a session with `read`, which appends to the buffer it is given or says that nothing is there, and runs the commands in it.
     ///
     /// # Errors
     /// What `read` returns.
     #[inline]
-    pub fn read<E>(&self, session: u32, read: impl FnOnce(&mut Vec<u8>) -> Result<usize, E>) -> Result<usize, E> {
-        self.tick(|shard| {
-            let count = read(shard.input(session))?;
-            if count > 0 {
+    pub fn poll_read<E>(
+        &self,
+        session: u32,
+        read: impl FnOnce(&mut Vec<u8>) -> Poll<Result<usize, E>>,
+    ) -> Poll<Result<usize, E>> {
+        let outcome = self.shard.borrow_mut().read_with(session, read);
+        if let Poll::Ready(Ok(count @ 1..)) = outcome {
+            self.tick(|shard| {
                 shard.count_input(count);
                 shard.run(session);
-            }
-            Ok(count)
-        })
+            });
+        }
+        outcome
     }
 
     /// True when a session may take more input.
@@ -157,13 +162,10 @@ impl Driver {
     fn write_out(&self, shard: &mut Shard, session: u32, outlet: &Rc<dyn Outlet>) -> bool {
         let output = shard.output(session);
         let written = if output.is_empty() { 0 } else { outlet.write(output) };
-        if written == output.len() {
-            output.clear();
-            if output.capacity() > kora_runtime::limits::IDLE_BUFFER_BYTES_MAX {
-                *output = Vec::new();
-            }
-        } else {
+        if written < output.len() {
             output.drain(..written);
+        } else {
+            output.clear();
         }
         let left = !output.is_empty();
         if written > 0 {

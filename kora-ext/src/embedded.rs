@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
+use std::task::Poll;
 
 use kora_runtime::argv::{Argv, ArgvBuf};
 use kora_runtime::client::{FromReply, ReplyError, Value};
@@ -159,11 +160,10 @@ impl Session {
             let open = SHARD_SESSIONS.with_borrow(|sessions| sessions[place].clone());
             let Some(open) = open else { return };
             if prepare(&open) {
-                let read: Result<usize, std::convert::Infallible> = driver.read(open.0, |buffer| {
+                let _: Poll<Result<usize, std::convert::Infallible>> = driver.poll_read(open.0, |buffer| {
                     buffer.extend_from_slice(&bytes);
-                    Ok(bytes.len())
+                    Poll::Ready(Ok(bytes.len()))
                 });
-                let Ok(_) = read;
             }
         });
     }

@@ -271,3 +271,58 @@ impl<K: FromReply, V: FromReply> FromReply for Vec<(K, V)> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_become_what_was_asked_for() {
+        assert_eq!(decode(b"+OK\r\n"), Ok(()));
+        assert_eq!(decode(b":-7\r\n"), Ok(-7_i64));
+        assert_eq!(decode(b",1.5\r\n"), Ok(1.5_f64));
+        assert_eq!(decode(b",-inf\r\n"), Ok(f64::NEG_INFINITY));
+        assert_eq!(decode(b"#t\r\n"), Ok(true));
+        assert_eq!(decode(b"$3\r\na\r\n\r\n"), Ok(b"a\r\n".to_vec()));
+        assert_eq!(decode(b"=7\r\ntxt:abc\r\n"), Ok("abc".to_owned()));
+        assert_eq!(decode::<Option<i64>>(b"_\r\n"), Ok(None));
+        assert_eq!(decode::<Option<Vec<u8>>>(b"$-1\r\n"), Ok(None));
+        assert_eq!(decode(b"*2\r\n$1\r\na\r\n_\r\n"), Ok(vec![Some(b"a".to_vec()), None]));
+        assert_eq!(decode(b"~2\r\n:1\r\n:2\r\n"), Ok(vec![1_i64, 2]));
+        assert_eq!(decode(b"%1\r\n$1\r\nk\r\n:2\r\n"), Ok(vec![(b"k".to_vec(), 2_i64)]));
+        let nested = Value::Array(vec![Value::Array(vec![]), Value::Simple("x".to_owned())]);
+        assert_eq!(decode(b"*2\r\n*0\r\n+x\r\n"), Ok(nested));
+    }
+
+    #[test]
+    fn refusals_and_surprises_are_errors() {
+        let refused = ReplyError::Refused("ERR no".to_owned());
+        assert_eq!(decode::<i64>(b"-ERR no\r\n"), Err(refused.clone()));
+        assert_eq!(decode::<Value>(b"-ERR no\r\n"), Err(refused));
+        let unexpected = ReplyError::Unexpected { expected: "an integer", got: "a status" };
+        assert_eq!(decode::<i64>(b"+OK\r\n"), Err(unexpected));
+    }
+
+    #[test]
+    fn what_is_no_reply_is_told_from_one() {
+        let deep = [b"*1\r\n".repeat(REPLY_DEPTH_MAX + 1), b":1\r\n".to_vec()].concat();
+        let cases: [&[u8]; 12] = [
+            b"",
+            b"+OK",
+            b"+OK\n",
+            b"?\r\n",
+            b":x\r\n",
+            b"$5\r\nab\r\n",
+            b"$-2\r\n",
+            b"*9223372036854775807\r\n",
+            b"#x\r\n",
+            b"+a\r\n+b\r\n",
+            b"%4611686018427387904\r\n",
+            &deep,
+        ];
+        for bytes in cases {
+            let outcome = decode::<Value>(bytes);
+            assert!(matches!(outcome, Err(ReplyError::Malformed(_))), "{bytes:?}: {outcome:?}");
+        }
+    }
+}

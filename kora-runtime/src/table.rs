@@ -423,19 +423,26 @@ pub enum Resolved {
 /// What the first word of a request stands for.
 enum FirstWord {
     Command(CommandId),
-    Container { name: &'static str, bare: Option<CommandId>, subcommand: fn(&[u8]) -> Option<CommandId> },
+    Container(&'static Subcommands),
+}
+
+/// What may follow the name of a container.
+struct Subcommands {
+    container: &'static str,
+    bare: Option<CommandId>,
+    find: fn(&[u8]) -> Option<CommandId>,
 }
 
 #[inline]
 fn finish_resolving(words: Argv<'_>, first_word: fn(&[u8]) -> Option<FirstWord>) -> Resolved {
     match words.get(0).and_then(first_word) {
         Some(FirstWord::Command(id)) => Resolved::Command { id, words: 1 },
-        Some(FirstWord::Container { name, bare, subcommand }) => match (words.get(1), bare) {
+        Some(FirstWord::Container(&Subcommands { container, bare, find })) => match (words.get(1), bare) {
             (None, Some(id)) => Resolved::Command { id, words: 1 },
-            (None, None) => Resolved::ContainerAlone { container: name },
-            (Some(word), _) => match subcommand(word) {
+            (None, None) => Resolved::ContainerAlone { container },
+            (Some(word), _) => match find(word) {
                 Some(id) => Resolved::Command { id, words: 2 },
-                None => Resolved::UnknownSubcommand { container: name },
+                None => Resolved::UnknownSubcommand { container },
             },
         },
         None => Resolved::UnknownCommand,

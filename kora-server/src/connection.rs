@@ -8,11 +8,14 @@
 
 use std::cell::Cell;
 use std::io;
+use std::pin::pin;
 use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
 
 use kora_ext::driver::{Driver, Outlet};
 use kora_runtime::shard::clients::Peer;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio::sync::Notify;
 
 /// A stream socket of either family.
@@ -24,52 +27,77 @@ pub enum Stream {
 }
 
 impl Stream {
-    async fn readable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.readable().await,
-            Self::Unix(stream) => stream.readable().await,
-        }
+    /// Writes a last word to a peer that is not served; what does not fit at once is lost.
+    pub(crate) fn say(&self, words: &[u8]) {
+        let _ = match self {
+            Self::Tcp(stream) => stream.try_write(words),
+            Self::Unix(stream) => stream.try_write(words),
+        };
     }
 
+    fn split(self) -> (Reader, Writer) {
+        match self {
+            Self::Tcp(stream) => {
+                let (reader, writer) = stream.into_split();
+                (Reader::Tcp(reader), Writer::Tcp(writer))
+            }
+            Self::Unix(stream) => {
+                let (reader, writer) = stream.into_split();
+                (Reader::Unix(reader), Writer::Unix(writer))
+            }
+        }
+    }
+}
+
+enum Reader {
+    Tcp(tcp::OwnedReadHalf),
+    Unix(unix::OwnedReadHalf),
+}
+
+impl Reader {
+    /// Reads what is there behind what `buffer` holds. After a read that did not fill the buffer the socket is known to be empty, so it is not asked
+    /// again before the system says that there is more: one call for each request at pipeline 1.
+    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut Vec<u8>) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(half) => pin!(half.read_buf(buffer)).poll(context),
+            Self::Unix(half) => pin!(half.read_buf(buffer)).poll(context),
+        }
+    }
+}
+
+enum Writer {
+    Tcp(tcp::OwnedWriteHalf),
+    Unix(unix::OwnedWriteHalf),
+}
+
+impl Writer {
     async fn writable(&self) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.writable().await,
-            Self::Unix(stream) => stream.writable().await,
-        }
-    }
-
-    fn try_read(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_read_buf(buffer),
-            Self::Unix(stream) => stream.try_read_buf(buffer),
+            Self::Tcp(half) => half.writable().await,
+            Self::Unix(half) => half.writable().await,
         }
     }
 
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.try_write(bytes),
-            Self::Unix(stream) => stream.try_write(bytes),
+            Self::Tcp(half) => half.try_write(bytes),
+            Self::Unix(half) => half.try_write(bytes),
         }
-    }
-
-    /// Writes a last word to a peer that is not served; what does not fit at once is lost.
-    pub(crate) fn say(&self, words: &[u8]) {
-        let _ = self.try_write(words);
     }
 
     fn shut(&self) {
         let how = std::net::Shutdown::Both;
         // The peer may be gone already, which is just as well.
         let _ = match self {
-            Self::Tcp(stream) => socket2::SockRef::from(stream).shutdown(how),
-            Self::Unix(stream) => socket2::SockRef::from(stream).shutdown(how),
+            Self::Tcp(half) => socket2::SockRef::from(half.as_ref()).shutdown(how),
+            Self::Unix(half) => socket2::SockRef::from(half.as_ref()).shutdown(how),
         };
     }
 }
 
 /// The writing side of a connection.
 struct Socket {
-    stream: Stream,
+    writer: Writer,
     wake: Notify,
     /// Set while the reading side waits for [`Outlet::wake`].
     paused: Cell<bool>,
@@ -95,7 +123,7 @@ impl Outlet for Socket {
     }
 
     fn shut(&self) {
-        self.stream.shut();
+        self.writer.shut();
         self.wake.notify_one();
     }
 }
@@ -105,7 +133,7 @@ impl Socket {
     fn write_now(&self, output: &[u8]) -> usize {
         let mut written = 0;
         while written < output.len() {
-            match self.stream.try_write(&output[written..]) {
+            match self.writer.try_write(&output[written..]) {
                 Ok(count) => written += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.drain_later();
@@ -113,7 +141,7 @@ impl Socket {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => {
-                    self.stream.shut();
+                    self.writer.shut();
                     return output.len();
                 }
             }
@@ -127,7 +155,7 @@ impl Socket {
             return;
         }
         tokio::task::spawn_local(async move {
-            let ready = socket.stream.writable().await.is_ok();
+            let ready = socket.writer.writable().await.is_ok();
             socket.draining.set(false);
             if ready && Rc::strong_count(&socket) > 1 {
                 driver.flush_session(socket.session.get());
@@ -138,8 +166,9 @@ impl Socket {
 
 /// Serves a connection until either side ends it. Its place at the door has been taken; it is given back here.
 pub async fn serve(driver: Rc<Driver>, stream: Stream, peer: Peer) {
+    let (mut reader, writer) = stream.split();
     let socket = Rc::new_cyclic(|this| Socket {
-        stream,
+        writer,
         wake: Notify::new(),
         paused: Cell::new(false),
         draining: Cell::new(false),
@@ -161,13 +190,11 @@ pub async fn serve(driver: Rc<Driver>, stream: Stream, peer: Peer) {
             }
             continue;
         }
-        if socket.stream.readable().await.is_err() {
-            break;
-        }
-        match driver.read(session, |buffer| socket.stream.try_read(buffer)) {
+        let read = std::future::poll_fn(|context| driver.poll_read(session, |buffer| reader.poll_read(context, buffer)));
+        match read.await {
             Ok(0) => break,
             Ok(_) => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => break,
         }
     }

@@ -19,7 +19,7 @@ use kora_runtime::host::{Host, HostFacts};
 use kora_runtime::random::Random;
 use kora_runtime::table::{CommandId, CommandInfo, Route};
 
-use self::judge::{Bounds, Exchange, check_parsers, judge, named};
+use self::judge::{Bounds, Exchange, check_parsers, is_failure, judge, named};
 use self::words::{EDGES, KEYS, Line, Maker, numeric_arguments};
 use crate::resp::{Protocol, Value, encode};
 use crate::simulation::Shape;
@@ -243,8 +243,8 @@ fn run_edges(info: &'static CommandInfo, options: Options, problems: &mut Proble
 
 /// Commands that change how their connection behaves, or the process around it, stay out of pipelines.
 fn fits_a_pipeline(info: &CommandInfo) -> bool {
-    let named = matches!(info.id, CommandId::ClientKill | CommandId::ConfigSet | CommandId::Shutdown);
-    info.route != Route::Connection && !named
+    use CommandId::{ClientKill, ConfigSet, DebugPanic, Shutdown};
+    info.route != Route::Connection && !matches!(info.id, ClientKill | ConfigSet | DebugPanic | Shutdown)
 }
 
 fn run_pipelines(pipelines: usize, options: Options, problems: &mut Problems) {
@@ -289,7 +289,8 @@ struct Rig {
     host: Arc<Recorder>,
     random: Random,
     now_ms: u64,
-    bounds: Bounds,
+    seed: u64,
+    options: Options,
 }
 
 impl Rig {
@@ -297,7 +298,7 @@ impl Rig {
         let host = Arc::new(Recorder { planted_panic: options.planted_panic, ..Recorder::default() });
         let shape = Shape { shards: options.shards, clients: CLIENTS.len(), ..Shape::default() };
         let world = World::in_process(seed, shape, Arc::clone(&host) as Arc<dyn Host>);
-        let mut rig = Self { world, host, random: Random::new(seed), now_ms: START_MS, bounds: options.bounds };
+        let mut rig = Self { world, host, random: Random::new(seed), now_ms: START_MS, seed, options };
         rig.world.set_clock(rig.now_ms);
         (0..CLIENTS.len()).for_each(|client| rig.greet(client));
         rig.fill(seed);
@@ -380,7 +381,15 @@ impl Rig {
         }
         let over = self.world.is_over(client);
         let exchange = Exchange { words: &line.words, protocol: CLIENTS[client], whole, replies: &replies, over };
-        let value = judge(&exchange, &self.bounds)?;
+        let value = judge(&exchange, &self.options.bounds)?;
+        if value.as_ref().is_some_and(|value| value.is_error() && value.bytes().is_some_and(is_failure)) {
+            // It was asked for. Keys are fenced now, which would only make the commands to come fail.
+            if self.host.take_reports().len() != 1 {
+                return Err("failed inside without a report".to_owned());
+            }
+            *self = Self::new(self.seed, self.options);
+            return Ok(None);
+        }
         self.check_health()?;
         // Whatever the command made of the connection, the next one is as it was.
         let of_connection = named(&line.words).is_some_and(|(info, _)| info.route == Route::Connection);
@@ -411,7 +420,7 @@ impl Rig {
                 let replies = std::slice::from_ref(reply);
                 let exchange =
                     Exchange { words: &line.words, protocol: CLIENTS[client], whole: false, replies, over: false };
-                judge(&exchange, &self.bounds).map_err(|what| (line.words.clone(), what))?;
+                judge(&exchange, &self.options.bounds).map_err(|what| (line.words.clone(), what))?;
             }
         }
         self.check_health().map_err(plain)?;

@@ -6,7 +6,8 @@
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
-use super::parse::{self, Context};
+use super::context::Context;
+use super::{choice, parse, value};
 use crate::model::{Arg, Row, Shape, Surplus, Table, Type};
 use crate::names;
 
@@ -357,7 +358,7 @@ fn split_items(arg: &Arg, halves: &[Arg], name: &str, context: &Context<'_>) -> 
     let halves: Vec<Arg> = halves.iter().map(|half| Arg { multiple: true, ..half.clone() }).collect();
     let definition = struct_definition(&nested_doc(context, arg), name, &halves);
     let new = new_function(name, &halves);
-    let parse = parse::split(arg, &halves, context);
+    let parse = value::split(arg, &halves, context);
     let encode = halves.iter().map(|half| encode_field(half, &quote!(self)));
     let implementation = parse_impl(&ident, true, &parse, &quote!(#(#encode)*));
     quote! {
@@ -401,7 +402,7 @@ fn enum_items(arg: &Arg, variants: &[Arg], name: &str, context: &Context<'_>) ->
             quote!(Self::#variant_ident(value) => { #token value.encode(out); })
         }
     });
-    let choice = parse::choice(arg, variants, context);
+    let choice = choice::choice(arg, variants, context);
     let (methods, parse) = (choice.methods, choice.parse);
     let encode = quote! {
         match self {

@@ -6,9 +6,9 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::parse::{self, Context};
+use super::context::Context;
 use super::traits::{self, Output};
-use super::{args, info};
+use super::{args, info, parse};
 use crate::keys::{self, Summary};
 use crate::model::{Owner, ReplyKind, ReplyType, Route, Row, Table};
 use crate::names;

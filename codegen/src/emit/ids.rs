@@ -25,6 +25,8 @@ pub fn enumeration(table: &Table) -> TokenStream {
     for (place, row) in table.rows.iter().enumerate() {
         places[usize::from(row.number)] = Some(place);
     }
+    // No command has a retired number, so what stands there is never looked at.
+    let infos: Vec<_> = places.iter().map(|place| Literal::usize_unsuffixed(place.unwrap_or(0))).collect();
     let places: Vec<_> =
         places.into_iter().map(|place| Literal::u16_unsuffixed(place.map_or(u16::MAX, |place| place as u16))).collect();
     let place_count = Literal::usize_unsuffixed(places.len());
@@ -56,12 +58,15 @@ pub fn enumeration(table: &Table) -> TokenStream {
             /// What the table says about the command.
             #[inline]
             pub fn info(self) -> &'static CommandInfo {
-                &INFO[usize::from(PLACES[usize::from(self as u16)])]
+                BY_NUMBER[usize::from(self as u16)]
             }
         }
 
         /// Where a frozen number's command stands in the table; `u16::MAX` where it is retired.
         static PLACES: [u16; #place_count] = [#(#places),*];
+
+        /// The entry of each frozen number.
+        static BY_NUMBER: [&CommandInfo; #place_count] = [#(&INFO[#infos]),*];
     }
 }
 
@@ -86,8 +91,10 @@ pub fn resolve(table: &Table) -> TokenStream {
             }
             None => quote!(None),
         };
-        first_words
-            .push((container, quote!(Some(FirstWord::Container { name: #lower, bare: #bare, subcommand: #function }))));
+        first_words.push((
+            container,
+            quote!(Some(FirstWord::Container(&Subcommands { container: #lower, bare: #bare, find: #function }))),
+        ));
         let subcommands: Vec<_> = table
             .rows
             .iter()

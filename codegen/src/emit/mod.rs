@@ -12,13 +12,16 @@ use crate::names;
 use crate::{Lanes, Options};
 
 pub mod args;
+pub mod choice;
 pub mod client;
+pub mod context;
 pub mod dispatch;
 pub mod ids;
 pub mod info;
 pub mod parse;
 pub mod texts;
 pub mod traits;
+pub mod value;
 
 /// All that the options ask for, formatted.
 pub fn source(table: &Table, options: &Options) -> String {

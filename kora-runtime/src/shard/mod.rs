@@ -189,9 +189,23 @@ impl Shard {
     /// The buffer that a session's bytes are read into, behind what is there. [`Shard::run`] takes them from there.
     pub fn input(&mut self, session: u32) -> &mut Vec<u8> {
         let session = self.sessions[session as usize].as_mut().expect("the driver reads for open sessions only");
+        if session.input.capacity() == 0 {
+            session.input = self.spare.pop().unwrap_or_default();
+        }
+        // A large command grows its buffer by doubling, however much it announces.
         let room = limits::READ_BYTES.max(session.wanted.min(session.input.len().max(limits::READ_BYTES)));
         session.input.reserve(room);
         &mut session.input
+    }
+
+    /// Reads into a session's input with `read`; a buffer into which nothing came goes back to the shard.
+    pub fn read_with<T>(&mut self, session: u32, read: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let outcome = read(self.input(session));
+        let open = self.sessions[session as usize].as_mut().expect("the driver reads for open sessions only");
+        if open.input.is_empty() {
+            keep_spare(&mut self.spare, std::mem::take(&mut open.input));
+        }
+        outcome
     }
 
     /// True when more input is welcome: nothing is stalled and the client takes its replies.
@@ -207,8 +221,13 @@ impl Shard {
     /// Tells that `count` bytes at the front of the output were written and removed.
     pub fn wrote(&mut self, session: u32, count: usize) {
         self.core.stats.total_net_output_bytes += count as u64;
-        let Some(open) = self.sessions[session as usize].as_deref() else { return };
+        let Some(open) = self.sessions[session as usize].as_deref_mut() else { return };
         self.core.clients.of(session).output_bytes = open.out.len();
+        if open.out.is_empty() {
+            // Idle sessions hold no buffers; the shard lends its own to whoever has something to say.
+            let buffer = std::mem::take(open.out.bytes_mut());
+            keep_spare(&mut self.spare, buffer);
+        }
         if open.stalled {
             self.resume.push(session);
             self.settle();
@@ -251,6 +270,16 @@ impl Shard {
     }
 
     #[inline]
+    fn lend_output(&mut self, session: &mut Session) {
+        if session.out.is_empty()
+            && let Some(buffer) = self.spare.pop()
+        {
+            let idle = std::mem::replace(session.out.bytes_mut(), buffer);
+            keep_spare(&mut self.spare, idle);
+        }
+    }
+
+    #[inline]
     fn list(&mut self, index: u32, session: &mut Session) {
         if !session.listed {
             session.listed = true;
@@ -269,6 +298,7 @@ impl Shard {
     fn advance(&mut self, index: u32) {
         let Some(mut session) = self.sessions[index as usize].take() else { return };
         session.stalled = false;
+        self.lend_output(&mut session);
         let authenticated = self.core.clients.of(index).authenticated;
         let mut limits_now = self.decode_limits(authenticated);
         let mut decoder = std::mem::take(&mut session.decoder);
@@ -317,6 +347,9 @@ impl Shard {
         session.decoder = decoder;
         session.input = input;
         session.compact_input();
+        if session.input.is_empty() {
+            keep_spare(&mut self.spare, std::mem::take(&mut session.input));
+        }
         let client = self.core.clients.of(index);
         client.query_bytes = session.input.len();
         client.query_free = session.input.capacity() - session.input.len();
@@ -516,8 +549,8 @@ impl Shard {
         self.steps = steps;
         self.perform_steps();
         self.serve(from, &requests);
-        self.keep_spare(requests);
-        self.keep_spare(replies);
+        keep_spare(&mut self.spare, requests);
+        keep_spare(&mut self.spare, replies);
         self.settle();
     }
 
@@ -544,20 +577,11 @@ impl Shard {
         self.spans = spans;
     }
 
-    fn keep_spare(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > 0
-            && buffer.capacity() <= limits::SPARE_BUFFER_BYTES_MAX
-            && self.spare.len() < limits::SPARE_BUFFERS_MAX
-        {
-            buffer.clear();
-            self.spare.push(buffer);
-        }
-    }
-
     /// Puts a reply into its session's order.
     fn deliver(&mut self, to: ReplyTo, reply: &[u8]) {
         let Some(mut session) = self.sessions.get_mut(to.session as usize).and_then(Option::take) else { return };
         if session.generation == to.generation {
+            self.lend_output(&mut session);
             session.deliver(to.seq, reply);
             if session.is_settled() {
                 session.barrier = false;
@@ -661,6 +685,16 @@ impl Shard {
     /// True when no transaction is under way here: nothing waits, holds or is coordinated.
     pub fn is_quiet(&self) -> bool {
         self.transactions.is_idle()
+    }
+}
+
+/// Keeps an empty buffer for whoever needs one next.
+#[inline]
+fn keep_spare(spare: &mut Vec<Vec<u8>>, mut buffer: Vec<u8>) {
+    let worth_keeping = buffer.capacity() > 0 && buffer.capacity() <= limits::SPARE_BUFFER_BYTES_MAX;
+    if worth_keeping && spare.len() < limits::SPARE_BUFFERS_MAX {
+        buffer.clear();
+        spare.push(buffer);
     }
 }
 

@@ -28,11 +28,13 @@ impl CommandId {
     /// What the table says about the command.
     #[inline]
     pub fn info(self) -> &'static CommandInfo {
-        &INFO[usize::from(PLACES[usize::from(self as u16)])]
+        BY_NUMBER[usize::from(self as u16)]
     }
 }
 /// Where a frozen number's command stands in the table; `u16::MAX` where it is retired.
 static PLACES: [u16; 5] = [65535, 0, 1, 2, 3];
+/// The entry of each frozen number.
+static BY_NUMBER: [&CommandInfo; 5] = [&INFO[0], &INFO[0], &INFO[1], &INFO[2], &INFO[3]];
 /// Which command the words name. `words` begins with the name.
 #[inline]
 pub fn resolve(words: Argv<'_>) -> Resolved {
@@ -44,11 +46,15 @@ fn first_word(word: &[u8]) -> Option<FirstWord> {
         3 => {
             match fold8::<3>(word) {
                 0x0000000000584f42 => {
-                    Some(FirstWord::Container {
-                        name: "box",
-                        bare: Some(CommandId::Box),
-                        subcommand: box_subcommand,
-                    })
+                    Some(
+                        FirstWord::Container(
+                            &Subcommands {
+                                container: "box",
+                                bare: Some(CommandId::Box),
+                                find: box_subcommand,
+                            },
+                        ),
+                    )
                 }
                 _ => None,
             }
@@ -418,6 +424,21 @@ pub fn keys(
     visit: &mut dyn FnMut(usize, Access),
 ) -> Result<(), CommandError> {
     id.info().visit_keys(argv, visit)
+}
+/// Parses the words after the name and appends what they were understood as: the words that `parse` reads as the same.
+///
+/// A command without arguments appends nothing, whatever the words.
+#[allow(unreachable_patterns, unused_variables, clippy::match_single_binding)]
+pub fn reencode(
+    id: CommandId,
+    argv: Argv<'_>,
+    out: &mut ArgvBuf,
+) -> Result<(), CommandError> {
+    match id {
+        CommandId::BoxOpen => args::BoxOpen::parse(argv)?.encode(out),
+        _ => {}
+    }
+    Ok(())
 }
 /// A typed client: every command that is not about a connection as a method.
 #[allow(clippy::type_complexity)]

@@ -22,11 +22,13 @@ impl CommandId {
     /// What the table says about the command.
     #[inline]
     pub fn info(self) -> &'static CommandInfo {
-        &INFO[usize::from(PLACES[usize::from(self as u16)])]
+        BY_NUMBER[usize::from(self as u16)]
     }
 }
 /// Where a frozen number's command stands in the table; `u16::MAX` where it is retired.
 static PLACES: [u16; 2] = [65535, 0];
+/// The entry of each frozen number.
+static BY_NUMBER: [&CommandInfo; 2] = [&INFO[0], &INFO[0]];
 /// Which command the words name. `words` begins with the name.
 #[inline]
 pub fn resolve(words: Argv<'_>) -> Resolved {
@@ -495,6 +497,21 @@ pub fn keys(
     visit: &mut dyn FnMut(usize, Access),
 ) -> Result<(), CommandError> {
     id.info().visit_keys(argv, visit)
+}
+/// Parses the words after the name and appends what they were understood as: the words that `parse` reads as the same.
+///
+/// A command without arguments appends nothing, whatever the words.
+#[allow(unreachable_patterns, unused_variables, clippy::match_single_binding)]
+pub fn reencode(
+    id: CommandId,
+    argv: Argv<'_>,
+    out: &mut ArgvBuf,
+) -> Result<(), CommandError> {
+    match id {
+        CommandId::Setx => args::Setx::parse(argv)?.encode(out),
+        _ => {}
+    }
+    Ok(())
 }
 /// A typed client: every command that is not about a connection as a method.
 #[allow(clippy::type_complexity)]

@@ -28,11 +28,13 @@ impl CommandId {
     /// What the table says about the command.
     #[inline]
     pub fn info(self) -> &'static CommandInfo {
-        &INFO[usize::from(PLACES[usize::from(self as u16)])]
+        BY_NUMBER[usize::from(self as u16)]
     }
 }
 /// Where a frozen number's command stands in the table; `u16::MAX` where it is retired.
 static PLACES: [u16; 5] = [65535, 0, 1, 2, 3];
+/// The entry of each frozen number.
+static BY_NUMBER: [&CommandInfo; 5] = [&INFO[0], &INFO[0], &INFO[1], &INFO[2], &INFO[3]];
 /// Which command the words name. `words` begins with the name.
 #[inline]
 pub fn resolve(words: Argv<'_>) -> Resolved {
@@ -1130,6 +1132,24 @@ pub fn xreadx_keys(
         value
     };
     reader.finish()
+}
+/// Parses the words after the name and appends what they were understood as: the words that `parse` reads as the same.
+///
+/// A command without arguments appends nothing, whatever the words.
+#[allow(unreachable_patterns, unused_variables, clippy::match_single_binding)]
+pub fn reencode(
+    id: CommandId,
+    argv: Argv<'_>,
+    out: &mut ArgvBuf,
+) -> Result<(), CommandError> {
+    match id {
+        CommandId::Sortx => args::Sortx::parse(argv)?.encode(out),
+        CommandId::Store => args::Store::parse(argv)?.encode(out),
+        CommandId::Msetx => args::Msetx::parse(argv)?.encode(out),
+        CommandId::Xreadx => args::Xreadx::parse(argv)?.encode(out),
+        _ => {}
+    }
+    Ok(())
 }
 /// A typed client: every command that is not about a connection as a method.
 #[allow(clippy::type_complexity)]
