@@ -83,10 +83,7 @@ impl SetCommands for ShardCx<'_> {
     }
 
     /// Without a source there is nothing to move, whatever the destination holds; otherwise both must be sets.
-    fn smove(
-        &mut self,
-        args::Smove { source, destination, member }: args::Smove<'_>,
-    ) -> Result<i64, CommandError> {
+    fn smove(&mut self, args::Smove { source, destination, member }: args::Smove<'_>) -> Result<i64, CommandError> {
         let limits = limits(self.config());
         if self.write::<Set>(source)?.is_none() {
             return Ok(0);
@@ -110,11 +107,7 @@ impl SetCommands for ShardCx<'_> {
         Ok(1)
     }
 
-    fn spop(
-        &mut self,
-        args::Spop { key, count }: args::Spop<'_>,
-        reply: &mut ReplyBuf,
-    ) -> Result<(), CommandError> {
+    fn spop(&mut self, args::Spop { key, count }: args::Spop<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
         if let Some(count) = count {
             return random::pop_several(self, key, count, reply);
         }
@@ -187,10 +180,7 @@ impl SetCommands for ShardCx<'_> {
         Ok(())
     }
 
-    fn sintercard(
-        &mut self,
-        args::Sintercard { keys, limit }: args::Sintercard<'_>,
-    ) -> Result<i64, CommandError> {
+    fn sintercard(&mut self, args::Sintercard { keys, limit }: args::Sintercard<'_>) -> Result<i64, CommandError> {
         let limit = match limit {
             None | Some(0) => usize::MAX,
             Some(limit) => usize::try_from(limit).unwrap_or(usize::MAX),

@@ -52,7 +52,13 @@ enum Put {
 
 impl Terms {
     /// Puts an element in, on these terms.
-    fn put(self, zset: &mut ZsetMut<'_>, member: &[u8], score: f64, limits: &PackedLimits) -> Result<Put, CommandError> {
+    fn put(
+        self,
+        zset: &mut ZsetMut<'_>,
+        member: &[u8],
+        score: f64,
+        limits: &PackedLimits,
+    ) -> Result<Put, CommandError> {
         let mut put = Ok(Put::Refused);
         zset.update(member, limits, |before| {
             put = self.decide(before, score);
@@ -313,11 +319,19 @@ impl SortedSetCommands for ShardCx<'_> {
         pops::remove(self, key, Event::ZremRangeByLex, |zset| zset.lex_range(&range))
     }
 
-    fn zpopmin(&mut self, args::Zpopmin { key, count }: args::Zpopmin<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+    fn zpopmin(
+        &mut self,
+        args::Zpopmin { key, count }: args::Zpopmin<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), CommandError> {
         pop(self, key, Extreme::Min, count, reply)
     }
 
-    fn zpopmax(&mut self, args::Zpopmax { key, count }: args::Zpopmax<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+    fn zpopmax(
+        &mut self,
+        args::Zpopmax { key, count }: args::Zpopmax<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), CommandError> {
         pop(self, key, Extreme::Max, count, reply)
     }
 

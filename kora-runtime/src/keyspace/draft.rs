@@ -23,7 +23,12 @@ pub struct Draft<T> {
 impl<T: Type> Draft<T> {
     /// An empty one whose members are hashed with `seeds`.
     pub fn new(seeds: &RandomState) -> Self {
-        Self { entry: Entry::new(b"", T::NEW, &[], None, 0), bigs: Slab::new(), seeds: seeds.clone(), holds: PhantomData }
+        Self {
+            entry: Entry::new(b"", T::NEW, &[], None, 0),
+            bigs: Slab::new(),
+            seeds: seeds.clone(),
+            holds: PhantomData,
+        }
     }
 
     /// To change it.

@@ -267,7 +267,9 @@ impl<'a> SetMut<'a> {
                 let mut selection = chance::Selection::new(ints.len(), count, random);
                 let (width, values) = entry.payload().split_at(entry.payload().len().min(1));
                 kept.extend_from_slice(width);
-                for (int, stored) in ints.iter().zip(values.chunks_exact(width.first().map_or(1, |width| usize::from(*width)))) {
+                for (int, stored) in
+                    ints.iter().zip(values.chunks_exact(width.first().map_or(1, |width| usize::from(*width))))
+                {
                     if selection.takes_next() {
                         sink(Element::Int(int));
                     } else {

@@ -59,11 +59,7 @@ pub(super) fn intersection<'c>(sets: Vec<Option<SetRef<'c>>>, limit: usize, visi
 ///
 /// Each of them is looked up in the other sets, largest first; or, where those are so many that this would be more work, in one table of
 /// all their members.
-pub(super) fn difference<'c>(
-    mut sets: Vec<Option<SetRef<'c>>>,
-    seeds: &RandomState,
-    visit: impl FnMut(Element<'c>),
-) {
+pub(super) fn difference<'c>(mut sets: Vec<Option<SetRef<'c>>>, seeds: &RandomState, visit: impl FnMut(Element<'c>)) {
     let others = sets.split_off(sets.len().min(1));
     let Some(Some(first)) = sets.pop() else { return };
     let mut others: Vec<_> = others.into_iter().flatten().collect();

@@ -24,9 +24,8 @@ const SAMPLED_PART: usize = 3;
 const DRAWS_PER_MEMBER: usize = 4;
 
 /// What a count that cannot be turned around is answered with.
-pub(in crate::handlers) const COUNT_RANGE: CommandError = CommandError::Text(
-    "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-);
+pub(in crate::handlers) const COUNT_RANGE: CommandError =
+    CommandError::Text("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807");
 
 /// What a reply that passes its limit is answered with.
 pub(in crate::handlers) const REPLY_TOO_LARGE: CommandError = CommandError::TooLarge("reply", REPLY_BYTES_MAX);

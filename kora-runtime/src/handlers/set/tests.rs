@@ -26,30 +26,33 @@ fn members(reply: &str) -> Vec<String> {
 #[test]
 fn changes_are_told_as_redis_tells_them() {
     let mut shard = TestShard::new();
-    events(&mut shard, &[
-        ("SADD k a b c", &["sadd k"]),
-        ("SADD k a", &[]),
-        ("SREM k x", &[]),
-        ("SREM k a x", &["srem k"]),
-        ("SMOVE k d x", &[]),
-        ("SMOVE k d b", &["srem k", "sadd d"]),
-        ("SADD d c", &["sadd d"]),
-        ("SMOVE k d c", &["srem k", "del k"]),
-        ("SMOVE d d c", &[]),
-        ("SPOP d", &["spop d"]),
-        ("SPOP d 0", &[]),
-        ("SPOP d 5", &["spop d", "del d"]),
-        ("SADD a 1 2 3", &["sadd a"]),
-        ("SADD b 2 3 4", &["sadd b"]),
-        ("SUNIONSTORE u a b", &["sunionstore u"]),
-        ("SINTERSTORE i a b", &["sinterstore i"]),
-        ("SDIFFSTORE d a b", &["sdiffstore d"]),
-        ("SDIFFSTORE d a a", &["del d"]),
-        ("SINTERSTORE d a missing", &[]),
-        ("SREM a 1 2 3 4", &["srem a", "del a"]),
-        ("SINTER b u", &[]),
-        ("SRANDMEMBER b -5", &[]),
-    ]);
+    events(
+        &mut shard,
+        &[
+            ("SADD k a b c", &["sadd k"]),
+            ("SADD k a", &[]),
+            ("SREM k x", &[]),
+            ("SREM k a x", &["srem k"]),
+            ("SMOVE k d x", &[]),
+            ("SMOVE k d b", &["srem k", "sadd d"]),
+            ("SADD d c", &["sadd d"]),
+            ("SMOVE k d c", &["srem k", "del k"]),
+            ("SMOVE d d c", &[]),
+            ("SPOP d", &["spop d"]),
+            ("SPOP d 0", &[]),
+            ("SPOP d 5", &["spop d", "del d"]),
+            ("SADD a 1 2 3", &["sadd a"]),
+            ("SADD b 2 3 4", &["sadd b"]),
+            ("SUNIONSTORE u a b", &["sunionstore u"]),
+            ("SINTERSTORE i a b", &["sinterstore i"]),
+            ("SDIFFSTORE d a b", &["sdiffstore d"]),
+            ("SDIFFSTORE d a a", &["del d"]),
+            ("SINTERSTORE d a missing", &[]),
+            ("SREM a 1 2 3 4", &["srem a", "del a"]),
+            ("SINTER b u", &[]),
+            ("SRANDMEMBER b -5", &[]),
+        ],
+    );
 }
 
 #[test]

@@ -52,8 +52,20 @@ impl Aggregate {
     fn join(self, one: f64, other: f64) -> f64 {
         match self {
             Self::Sum => number(one + other),
-            Self::Min => if other < one { other } else { one },
-            Self::Max => if other > one { other } else { one },
+            Self::Min => {
+                if other < one {
+                    other
+                } else {
+                    one
+                }
+            }
+            Self::Max => {
+                if other > one {
+                    other
+                } else {
+                    one
+                }
+            }
         }
     }
 }

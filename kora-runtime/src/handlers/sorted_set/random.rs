@@ -79,14 +79,7 @@ fn draw(
 }
 
 /// Writes `wanted` different members, or all when there are fewer.
-fn choose(
-    zset: ZsetRef<'_>,
-    wanted: usize,
-    random: u64,
-    seeds: RandomState,
-    with_scores: bool,
-    reply: &mut ReplyBuf,
-) {
+fn choose(zset: ZsetRef<'_>, wanted: usize, random: u64, seeds: RandomState, with_scores: bool, reply: &mut ReplyBuf) {
     let len = zset.len();
     let wanted = wanted.min(len);
     let mut members = Members::open(reply, wanted, with_scores);
