@@ -20,12 +20,12 @@ fn check(plan: Plan, shards: usize) {
 
 #[test]
 fn every_row_keeps_its_word_on_one_shard() {
-    check(Plan::Rows { lines: 150 }, 1);
+    check(Plan::Rows { lines: 250 }, 1);
 }
 
 #[test]
 fn every_row_keeps_its_word_on_four_shards() {
-    check(Plan::Rows { lines: 100 }, 4);
+    check(Plan::Rows { lines: 150 }, 4);
 }
 
 #[test]
@@ -40,8 +40,8 @@ fn every_number_may_be_at_an_edge_on_four_shards() {
 
 #[test]
 fn pipelines_of_all_rows_are_answered_in_order() {
-    check(Plan::Pipelines { pipelines: 400 }, 4);
-    check(Plan::Pipelines { pipelines: 200 }, 1);
+    check(Plan::Pipelines { pipelines: 2000 }, 4);
+    check(Plan::Pipelines { pipelines: 1000 }, 1);
 }
 
 #[test]
@@ -54,20 +54,17 @@ fn a_handler_that_panics_is_noticed() {
 }
 
 #[test]
-fn replies_and_memory_beyond_their_bounds_are_noticed() {
+fn replies_beyond_their_bound_are_noticed() {
     let bounds = Bounds { reply_bytes_max: 1000, ..Bounds::default() };
-    let problems = run(Plan::Rows { lines: 10 }, Options { bounds, ..Options::new(1, 1) });
+    let problems = run(Plan::Pipelines { pipelines: 50 }, Options { bounds, ..Options::new(1, 1) });
     assert!(problems.iter().any(|problem| problem.contains("the bound is 1000")), "{problems:?}");
-    let bounds = Bounds { resident_growth_bytes_max: 0, ..Bounds::default() };
-    let problems = run(Plan::Rows { lines: 60 }, Options { bounds, ..Options::new(1, 4) });
-    assert!(problems.iter().any(|problem| problem.contains("the process grew")), "{problems:?}");
 }
 
 #[test]
 fn a_seed_always_tells_the_same_story() {
     // A bound that is too small makes for plenty to tell.
     let bounds = Bounds { reply_bytes_max: 20, ..Bounds::default() };
-    let story = |seed| run(Plan::Rows { lines: 5 }, Options { bounds, ..Options::new(seed, 4) });
+    let story = |seed| run(Plan::Pipelines { pipelines: 30 }, Options { bounds, ..Options::new(seed, 4) });
     assert_eq!(story(3), story(3));
     assert_ne!(story(3), story(4));
 }

@@ -143,6 +143,9 @@ impl World {
         while !dirty.is_empty() {
             for &session in &dirty {
                 let output = std::mem::take(self.shards[at].output(session));
+                if output.is_empty() {
+                    continue;
+                }
                 self.shards[at].wrote(session, output.len());
                 let client =
                     self.clients.iter().position(|place| *place == (at, session)).expect("sessions are clients'");

@@ -47,6 +47,8 @@ struct Manners {
     may_close: bool,
     /// Its reply may already be in the protocol it asks for.
     may_change_protocol: bool,
+    /// It is there to fail inside.
+    may_fail: bool,
 }
 
 /// The commands that do not simply answer once, all of them.
@@ -60,6 +62,7 @@ fn manners(id: Option<CommandId>, last_word: &[u8]) -> Manners {
         },
         may_close: matches!(id, Some(CommandId::Quit | CommandId::Shutdown | CommandId::ClientKill)),
         may_change_protocol: matches!(id, Some(CommandId::Hello)),
+        may_fail: matches!(id, Some(CommandId::DebugPanic)),
     }
 }
 
@@ -137,6 +140,9 @@ pub fn judge(exchange: &Exchange<'_>, bounds: &Bounds) -> Result<Option<Value>, 
         other => return Err(format!("reply is not well-formed ({other:?}): {}", reply.escape_ascii())),
     };
     if let Value::Error(text) = &value {
+        if manners.may_fail && is_failure(text) {
+            return Ok(Some(value));
+        }
         check_error(text, named, exchange.whole)?;
         return Ok(Some(value));
     }
@@ -154,6 +160,11 @@ pub fn judge(exchange: &Exchange<'_>, bounds: &Bounds) -> Result<Option<Value>, 
     fits.map(|()| Some(value))
 }
 
+/// True for the error of a handler that panicked.
+pub fn is_failure(error: &[u8]) -> bool {
+    error == CommandError::Internal.to_string().as_bytes()
+}
+
 /// Checks the text of an error, and that it complains of the number of words exactly when that is wrong.
 fn check_error(text: &[u8], named: Option<(&CommandInfo, usize)>, whole: bool) -> Result<(), String> {
     let shown = text.escape_ascii();
@@ -164,7 +175,8 @@ fn check_error(text: &[u8], named: Option<(&CommandInfo, usize)>, whole: bool) -
     if text.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
         return Err(format!("an error over several lines: {shown}"));
     }
-    if [CommandError::Internal, CommandError::Fenced].iter().any(|error| error.to_string().as_bytes() == text) {
+    let is_fenced = text == CommandError::Fenced.to_string().as_bytes();
+    if is_failure(text) || is_fenced {
         return Err(format!("a handler failed: {shown}"));
     }
     let Some((info, arguments)) = named else { return Ok(()) };

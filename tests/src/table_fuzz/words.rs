@@ -49,7 +49,8 @@ pub struct Line {
 /// True for an argument that takes numbers.
 pub fn is_numeric(arg: &ArgInfo) -> bool {
     // The bounds of ZRANGE are `string`s in the table, for it depends on an option what they are.
-    matches!(arg.kind, "integer" | "double" | "unix-time") || matches!(arg.name, "start" | "stop" | "min" | "max")
+    let of_range = arg.kind == "string" && matches!(arg.name, "start" | "stop" | "min" | "max");
+    matches!(arg.kind, "integer" | "double" | "unix-time") || of_range
 }
 
 /// All arguments of a tree that take numbers.
@@ -116,10 +117,9 @@ impl<'r> Maker<'r> {
         match info.id {
             // Words that are a command themselves.
             CommandId::CommandGetkeys | CommandId::CommandGetkeysandflags if self.coin() => {
-                let all = CommandId::ALL;
-                let inner = all[self.below(all.len())].info();
-                if inner.container.is_none() && !inner.args.is_empty() {
-                    let line = Maker::new(self.random).line(inner);
+                let inner = CommandId::ALL[self.below(CommandId::ALL.len())].info();
+                let line = Maker::new(self.random).line(inner);
+                if info.arity_allows(line.words.len()) {
                     self.line.words.extend(line.words);
                 } else {
                     self.sequence(info.args);
