@@ -119,7 +119,8 @@ impl Database {
         let (sender, receiver) = oneshot::channel();
         self.engine.on_shard(shard, move |driver| {
             let (outlet, calls) = outlet();
-            let peer = Peer { addr: "embedded:0".to_owned(), laddr: "embedded:0".to_owned(), fd: -1, unix: false };
+            let peer =
+                Peer { addr: "embedded:0".to_owned(), laddr: "embedded:0".to_owned(), fd: -1, unix: false, origin: 0 };
             let session = driver.open(peer, outlet);
             let place = SHARD_SESSIONS.with_borrow_mut(|sessions| {
                 let free = sessions.iter().position(Option::is_none).unwrap_or(sessions.len());

@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 
 use kora_ext::driver::Driver;
@@ -20,13 +21,26 @@ use crate::{logging, protection};
 
 const TOO_MANY_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
 
-/// Listeners whose connections are served by an engine. Dropping it closes them and their connections; the engine goes on.
+/// Listeners whose connections are served by an engine. Dropping it closes them and their connections and waits until that is done; the engine goes on.
+/// It must not be dropped on a shard's thread, which would wait for itself.
 #[derive(Debug)]
 pub struct Attachment {
     engine: Arc<Engine>,
     accepting: Vec<AbortHandle>,
+    origin: u32,
+    /// Ends when every listener and every connection of this attachment is gone: each holds the other end.
+    gone: mpsc::Receiver<()>,
     _socket_file: Option<SocketFile>,
 }
+
+/// What everything that belongs to an attachment carries.
+#[derive(Debug, Clone)]
+struct Belonging {
+    origin: u32,
+    _alive: mpsc::Sender<()>,
+}
+
+static ORIGINS: AtomicU32 = AtomicU32::new(1);
 
 /// Starts an engine of the server's own.
 ///
@@ -56,16 +70,20 @@ impl Attachment {
         if let Some(address) = addresses.first() {
             engine.host().set_tcp_port(address.port());
         }
+        let (alive, gone) = mpsc::channel();
+        let belonging = Belonging { origin: ORIGINS.fetch_add(1, Ordering::Relaxed), _alive: alive };
+        let origin = belonging.origin;
         let (report, reports) = mpsc::channel::<io::Result<AbortHandle>>();
         let mut expected = 0;
         for (shard, listener) in
             tcp.into_iter().enumerate().flat_map(|(at, many)| many.into_iter().map(move |one| (at, one)))
         {
-            let report = report.clone();
+            let (report, belonging) = (report.clone(), belonging.clone());
             expected += 1;
             engine.on_shard(shard, move |driver| {
-                let accepting = tokio::net::TcpListener::from_std(listener)
-                    .map(|listener| tokio::task::spawn_local(accept_tcp(Rc::clone(driver), listener)).abort_handle());
+                let accepting = tokio::net::TcpListener::from_std(listener).map(|listener| {
+                    tokio::task::spawn_local(accept_tcp(belonging, Rc::clone(driver), listener)).abort_handle()
+                });
                 // Nobody listens any more only when attaching failed already.
                 let _ = report.send(accepting);
             });
@@ -75,13 +93,13 @@ impl Attachment {
             expected += 1;
             engine.on_shard(0, move |driver| {
                 let accepting = tokio::net::UnixListener::from_std(listener).map(|listener| {
-                    tokio::task::spawn_local(accept_unix(Rc::clone(driver), listener, path)).abort_handle()
+                    tokio::task::spawn_local(accept_unix(belonging, Rc::clone(driver), listener, path)).abort_handle()
                 });
                 let _ = report.send(accepting);
             });
         }
         let accepting = reports.iter().take(expected).collect::<io::Result<Vec<_>>>()?;
-        Ok(Self { engine, accepting, _socket_file: socket_file })
+        Ok(Self { engine, accepting, origin, gone, _socket_file: socket_file })
     }
 
     /// The engine that is served.
@@ -96,31 +114,36 @@ impl Drop for Attachment {
             accepting.abort();
         }
         for shard in 0..self.engine.shards() {
-            self.engine.on_shard(shard, |driver| {
-                driver.tick(|shard| shard.kill_clients(|client| client.peer.fd >= 0));
+            let origin = self.origin;
+            self.engine.on_shard(shard, move |driver| {
+                driver.tick(|shard| shard.kill_clients(|client| client.peer.origin == origin));
             });
         }
+        // Nothing is ever sent: this ends when the last holder of the other end is gone.
+        let _ = self.gone.recv();
     }
 }
 
-async fn accept_tcp(driver: Rc<Driver>, listener: tokio::net::TcpListener) {
+// `belonging` comes first because parameters are dropped last to first: the listener is closed by the time the attachment hears of it.
+async fn accept_tcp(belonging: Belonging, driver: Rc<Driver>, listener: tokio::net::TcpListener) {
     loop {
         let Some((stream, address)) = accepted(listener.accept().await).await else { continue };
         let keepalive_seconds = driver.look(|shard| shard.core().config.tcp_keepalive);
         tune(&stream, keepalive_seconds);
         let laddr = stream.local_addr().map(|address| address.to_string()).unwrap_or_default();
         let fd = i64::from(std::os::fd::AsRawFd::as_raw_fd(&stream));
-        let peer = Peer { addr: address.to_string(), laddr, fd, unix: false };
-        welcome(&driver, Stream::Tcp(stream), peer, Some(address.ip()));
+        let peer = Peer { addr: address.to_string(), laddr, fd, unix: false, origin: belonging.origin };
+        welcome(&driver, Stream::Tcp(stream), peer, Some(address.ip()), &belonging);
     }
 }
 
-async fn accept_unix(driver: Rc<Driver>, listener: tokio::net::UnixListener, path: String) {
+async fn accept_unix(belonging: Belonging, driver: Rc<Driver>, listener: tokio::net::UnixListener, path: String) {
     loop {
         let Some((stream, _)) = accepted(listener.accept().await).await else { continue };
         let fd = i64::from(std::os::fd::AsRawFd::as_raw_fd(&stream));
-        let peer = Peer { addr: format!("{path}:0"), laddr: format!("{path}:0"), fd, unix: true };
-        welcome(&driver, Stream::Unix(stream), peer, None);
+        let peer =
+            Peer { addr: format!("{path}:0"), laddr: format!("{path}:0"), fd, unix: true, origin: belonging.origin };
+        welcome(&driver, Stream::Unix(stream), peer, None, &belonging);
     }
 }
 
@@ -149,11 +172,15 @@ fn tune(stream: &tokio::net::TcpStream, keepalive_seconds: u32) {
 }
 
 /// Serves a connection, or says why not and closes it.
-fn welcome(driver: &Rc<Driver>, stream: Stream, peer: Peer, address: Option<IpAddr>) {
+fn welcome(driver: &Rc<Driver>, stream: Stream, peer: Peer, address: Option<IpAddr>, belonging: &Belonging) {
     if let Some(denial) = driver.look(|shard| protection::denial(&shard.core().config, address)) {
         stream.say(denial);
     } else if driver.host().admit() {
-        tokio::task::spawn_local(serve(Rc::clone(driver), stream, peer));
+        let (driver, belonging) = (Rc::clone(driver), belonging.clone());
+        tokio::task::spawn_local(async move {
+            serve(driver, stream, peer).await;
+            drop(belonging);
+        });
     } else {
         stream.say(TOO_MANY_CLIENTS);
     }

@@ -1,4 +1,6 @@
 //! An embedded engine and a listener attached to it serve the same data.
+//!
+//! Owns: what `kora_ext::embedded` and `kora_server::engine` promise a program. Commands themselves are the transcripts' business.
 
 use std::sync::Arc;
 

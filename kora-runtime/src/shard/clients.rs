@@ -16,6 +16,8 @@ pub struct Peer {
     pub fd: i64,
     /// Came over a Unix socket.
     pub unix: bool,
+    /// Which listeners it came through; 0 for none.
+    pub origin: u32,
 }
 
 /// When replies are sent (CLIENT REPLY).

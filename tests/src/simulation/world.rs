@@ -50,7 +50,7 @@ pub struct World {
 }
 
 fn peer_of(client: usize) -> Peer {
-    Peer { addr: format!("client:{client}"), laddr: "world:0".to_owned(), fd: -1, unix: false }
+    Peer { addr: format!("client:{client}"), laddr: "world:0".to_owned(), fd: -1, unix: false, origin: 0 }
 }
 
 /// What may happen next.

@@ -1,3 +1,5 @@
+//! Sets against a std model, in each of their forms and across the steps between them.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;

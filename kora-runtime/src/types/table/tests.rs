@@ -1,3 +1,5 @@
+//! The table against std models; the guarantee of its scan; how evenly it samples.
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::*;
