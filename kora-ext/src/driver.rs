@@ -19,12 +19,15 @@ use tokio::sync::{Notify, mpsc};
 use crate::clock::Clock;
 use crate::host::ProcessHost;
 
+/// Something to do on a shard's thread.
+pub type Task = Box<dyn FnOnce(&Rc<Driver>) + Send>;
+
 /// What a shard's mailbox takes.
 pub enum Mail {
     /// From another shard.
     Envelope(ShardId, Envelope),
     /// Something to do on the shard's thread.
-    Task(Box<dyn FnOnce(&Rc<Driver>) + Send>),
+    Task(Task),
     /// Stop the thread.
     Stop,
 }

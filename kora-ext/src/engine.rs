@@ -88,8 +88,15 @@ impl Engine {
         let host = Arc::new(ProcessHost::new(random_seed, allocator, &config));
         let (mailboxes, receivers): (Vec<_>, Vec<_>) = (0..shards).map(|_| mpsc::unbounded_channel()).unzip();
         let mut threads = Vec::with_capacity(shards);
+        // Where shards share cores, one that has nothing to do lets the others run before it asks the system for work: what they send it, and what clients
+        // send meanwhile, is then handled in one turn instead of one wake-up each.
+        let crowded = std::thread::available_parallelism().is_ok_and(|cores| shards > usize::from(cores));
         for (id, mailbox) in receivers.into_iter().enumerate() {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            if crowded {
+                runtime.on_thread_park(std::thread::yield_now);
+            }
+            let runtime = runtime.enable_all().build()?;
             let peers = mailboxes.clone();
             let (clock, host, config) = (clock.clone(), Arc::clone(&host), config.clone());
             let run = move || {

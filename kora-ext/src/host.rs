@@ -174,7 +174,8 @@ fn system_memory_bytes() -> u64 {
 
 fn kib_after(text: &str, label: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(label));
-    line.and_then(|rest| rest.split_whitespace().next()).and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) * 1024
+    line.and_then(|rest| rest.split_whitespace().next()).and_then(|number| number.parse::<u64>().ok()).unwrap_or(0)
+        * 1024
 }
 
 /// Seconds in user mode and in the kernel, from a `stat` file of proc(5); ticks are hundredths on every Linux.

@@ -53,6 +53,8 @@ pub const READ_BYTES: usize = 16 * KIB;
 pub const REPLY_BYTES_MAX: usize = GIB;
 /// Bytes of unsent replies at which a connection's requests are no longer read.
 pub const OUTPUT_PAUSE_BYTES: usize = MIB;
+/// Bytes of replies up to which the first of a batch of pipelined commands wait for the last.
+pub const OUTPUT_HOLD_BYTES: usize = 16 * KIB;
 /// Bytes of unsent replies at which a connection is closed, when its class of `client-output-buffer-limit` says 0.
 pub const OUTPUT_BYTES_MAX: usize = REPLY_BYTES_MAX + 64 * MIB;
 /// Bytes of unsent replies at which a connection that has not authenticated is closed.
@@ -111,6 +113,7 @@ const _: () = {
     assert!(BULK_BYTES_MAX < REPLY_BYTES_MAX);
     assert!(OUTPUT_PAUSE_BYTES + REPLY_BYTES_MAX <= OUTPUT_BYTES_MAX);
 
+    assert!(OUTPUT_HOLD_BYTES < OUTPUT_PAUSE_BYTES);
     assert!(READ_BYTES <= IDLE_BUFFER_BYTES_MAX);
     assert!(SPARE_BUFFER_BYTES_MAX <= BATCH_BYTES_MAX);
 };

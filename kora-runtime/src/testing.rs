@@ -42,6 +42,12 @@ pub struct TestShard {
     changes: Receiver<String>,
 }
 
+impl Default for TestShard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl TestShard {
     /// An empty shard with the settings of a new server.
     pub fn new() -> Self {

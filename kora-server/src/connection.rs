@@ -190,7 +190,8 @@ pub async fn serve(driver: Rc<Driver>, stream: Stream, peer: Peer) {
             }
             continue;
         }
-        let read = std::future::poll_fn(|context| driver.poll_read(session, |buffer| reader.poll_read(context, buffer)));
+        let read =
+            std::future::poll_fn(|context| driver.poll_read(session, |buffer| reader.poll_read(context, buffer)));
         match read.await {
             Ok(0) => break,
             Ok(_) => {}

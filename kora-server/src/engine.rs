@@ -58,7 +58,9 @@ impl Attachment {
         }
         let (report, reports) = mpsc::channel::<io::Result<AbortHandle>>();
         let mut expected = 0;
-        for (shard, listener) in tcp.into_iter().enumerate().flat_map(|(at, many)| many.into_iter().map(move |one| (at, one))) {
+        for (shard, listener) in
+            tcp.into_iter().enumerate().flat_map(|(at, many)| many.into_iter().map(move |one| (at, one)))
+        {
             let report = report.clone();
             expected += 1;
             engine.on_shard(shard, move |driver| {
@@ -72,8 +74,9 @@ impl Attachment {
             let path = socket_file.as_ref().map(|file| file.path().display().to_string()).unwrap_or_default();
             expected += 1;
             engine.on_shard(0, move |driver| {
-                let accepting = tokio::net::UnixListener::from_std(listener)
-                    .map(|listener| tokio::task::spawn_local(accept_unix(Rc::clone(driver), listener, path)).abort_handle());
+                let accepting = tokio::net::UnixListener::from_std(listener).map(|listener| {
+                    tokio::task::spawn_local(accept_unix(Rc::clone(driver), listener, path)).abort_handle()
+                });
                 let _ = report.send(accepting);
             });
         }

@@ -31,7 +31,10 @@ impl ConnectionCommands for ShardCx<'_> {
     }
 
     /// One line for each client of this shard that the filter lets through.
-    fn client_list<'r>(&'r mut self, args::ClientList { filter }: args::ClientList<'_>) -> Result<Bulk<'r>, CommandError> {
+    fn client_list<'r>(
+        &'r mut self,
+        args::ClientList { filter }: args::ClientList<'_>,
+    ) -> Result<Bulk<'r>, CommandError> {
         use args::{ClientListFilter as Filter, ClientListFilterType as Kind};
         let now_ms = self.core.now_ms;
         let shown = |client: &&Client| match filter {
@@ -48,7 +51,11 @@ impl ConnectionCommands for ShardCx<'_> {
     }
 
     /// Counts the clients of this shard that were marked; [`client_kill`] makes the reply of it.
-    fn client_kill(&mut self, args::ClientKill { filters }: args::ClientKill<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+    fn client_kill(
+        &mut self,
+        args::ClientKill { filters }: args::ClientKill<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), CommandError> {
         check_filters(filters)?;
         let caller = self.call.client_id;
         let killed = self.core.clients.kill(|client| matches(client, filters, caller));
@@ -101,7 +108,8 @@ fn matches(client: &Client, filters: crate::argv::Many<'_, args::ClientKillFilte
 
 /// CLIENT LIST of several shards: their lines in order of client id.
 pub fn client_list(_: Argv<'_>, parts: &[&[u8]], reply: &mut ReplyBuf) {
-    let mut lines: Vec<&[u8]> = parts.iter().filter_map(|part| text_of(part)).flat_map(|text| text.split_inclusive(|b| *b == b'\n')).collect();
+    let mut lines: Vec<&[u8]> =
+        parts.iter().filter_map(|part| text_of(part)).flat_map(|text| text.split_inclusive(|b| *b == b'\n')).collect();
     let id_of = |line: &[u8]| {
         let digits = line.strip_prefix(b"id=").unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit());
         digits.fold(0_u64, |id, digit| id * 10 + u64::from(digit - b'0'))

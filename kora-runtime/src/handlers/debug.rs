@@ -30,11 +30,9 @@ pub fn object(cx: &mut ShardCx<'_>, key: &[u8], reply: &mut ReplyBuf) -> Result<
 
 /// DEBUG PANIC: changes the first key half and fails as a mistake in a handler would.
 pub fn fail_half_way<'a>(cx: &mut ShardCx<'_>, keys: Many<'a, &'a [u8]>) -> Result<(), CommandError> {
-    for key in keys {
-        cx.write_or_create::<Str>(key)?.edit(0, |bytes| bytes.extend_from_slice(b"half"));
-        panic!("asked for by DEBUG PANIC");
-    }
-    Ok(())
+    let Some(key) = keys.iter().next() else { return Err(CommandError::Syntax) };
+    cx.write_or_create::<Str>(key)?.edit(0, |bytes| bytes.extend_from_slice(b"half"));
+    panic!("asked for by DEBUG PANIC");
 }
 
 /// DEBUG SLEEP. A negative time is none.

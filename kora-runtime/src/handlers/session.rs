@@ -203,7 +203,10 @@ impl SessionCommands for SessionCx<'_> {
         Ok(())
     }
 
-    fn client_setinfo(&mut self, args::ClientSetinfo { attribute }: args::ClientSetinfo<'_>) -> Result<(), CommandError> {
+    fn client_setinfo(
+        &mut self,
+        args::ClientSetinfo { attribute }: args::ClientSetinfo<'_>,
+    ) -> Result<(), CommandError> {
         match attribute {
             args::ClientSetinfoAttribute::LibName(name) => {
                 check_name(name, "ERR LIB-NAME cannot contain spaces, newlines or special characters.")?;

@@ -174,12 +174,10 @@ macro_rules! collection {
     };
 }
 
-
 collection!(List, ListRef, ListMut, ListPacked);
 collection!(Hash, HashRef, HashMut, HashPacked);
 collection!(Set, SetRef, SetMut, SetInts);
 collection!(Zset, ZsetRef, ZsetMut, ZsetPacked);
-
 
 /// The hasher seeds of one data directory, expanded from four numbers.
 pub fn random_state(seeds: [u64; 4]) -> RandomState {

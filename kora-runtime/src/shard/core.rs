@@ -150,11 +150,7 @@ impl Core {
     /// The access clock of a key that is touched now.
     #[inline]
     pub fn access_now(&self) -> u32 {
-        if self.config.maxmemory_policy.is_lfu() {
-            lfu::fresh(self.now_ms)
-        } else {
-            (self.now_ms / 1000) as u32
-        }
+        if self.config.maxmemory_policy.is_lfu() { lfu::fresh(self.now_ms) } else { (self.now_ms / 1000) as u32 }
     }
 
     /// Moves an entry's access clock because the key was read or written.

@@ -92,6 +92,8 @@ pub struct Shard {
     resume: Vec<u32>,
     spans: Vec<Span>,
     steps: Vec<Step>,
+    /// Some outbox is full: nothing new starts before the tick has ended.
+    congested: bool,
     /// Buffers that came in envelopes and go out in others.
     spare: Vec<Vec<u8>>,
 }
@@ -137,6 +139,7 @@ impl Shard {
             resume: Vec::new(),
             spans: Vec::new(),
             steps: Vec::new(),
+            congested: false,
             spare: Vec::new(),
         }
     }
@@ -304,7 +307,7 @@ impl Shard {
         let mut decoder = std::mem::take(&mut session.decoder);
         let input = std::mem::take(&mut session.input);
         while !session.closing {
-            if session.barrier || session.is_full() || self.is_congested() {
+            if session.barrier || session.is_full() || self.congested {
                 session.stalled = session.consumed < input.len();
                 break;
             }
@@ -354,7 +357,10 @@ impl Shard {
         client.query_bytes = session.input.len();
         client.query_free = session.input.capacity() - session.input.len();
         client.output_bytes = session.out.len();
-        self.list(index, &mut session);
+        session.end_batch();
+        if !session.holds_output() {
+            self.list(index, &mut session);
+        }
         self.sessions[index as usize] = Some(session);
     }
 
@@ -369,11 +375,6 @@ impl Shard {
             request_bytes_max: self.core.config.client_query_buffer_limit,
             ..DecodeLimits::new(authenticated)
         }
-    }
-
-    /// True when some outbox is full: nothing new starts before it has left.
-    fn is_congested(&self) -> bool {
-        self.core.shards > 1 && self.outboxes.iter().any(|outbox| outbox.bytes() > limits::BATCH_BYTES_MAX)
     }
 
     /// Handles one command: checks it as Redis does, in Redis's order, then runs it, forwards it or starts a transaction.
@@ -423,6 +424,7 @@ impl Shard {
                 let before = outbox.len();
                 write_request(outbox, to, call, id, argv);
                 session.forwarded_bytes += outbox.len() - before;
+                self.congested |= outbox.len() > limits::BATCH_BYTES_MAX;
                 self.core.stats.forwarded_commands += 1;
                 Flow::Next
             }
@@ -466,7 +468,11 @@ impl Shard {
         }
         let mode = self.core.clients.of(index).reply_mode;
         let core = &mut self.core;
-        session.reply_here(call.protocol, |()| mode == ReplyMode::On, |reply| execute_merged(core, call, id, argv, reply));
+        session.reply_here(
+            call.protocol,
+            |()| mode == ReplyMode::On,
+            |reply| execute_merged(core, call, id, argv, reply),
+        );
         self.after_reply(index, mode);
         Flow::Next
     }
@@ -589,7 +595,9 @@ impl Shard {
             if session.stalled {
                 self.resume.push(to.session);
             }
-            self.list(to.session, &mut session);
+            if !session.holds_output() {
+                self.list(to.session, &mut session);
+            }
         }
         self.sessions[to.session as usize] = Some(session);
     }
@@ -624,7 +632,7 @@ impl Shard {
         self.perform_steps();
         while let Some(session) = self.resume.pop() {
             let may_go_on = self.session(session).is_some_and(|open| open.stalled && !open.barrier && !open.is_full());
-            if may_go_on && !self.is_congested() {
+            if may_go_on && !self.congested {
                 // A session that still has to wait marks itself stalled again and is resumed by what it waits for.
                 self.advance(session);
                 self.perform_steps();
@@ -634,7 +642,7 @@ impl Shard {
 
     /// Ends the tick: everything that waits for other shards leaves, one envelope each.
     pub fn end_tick(&mut self, send: &mut impl FnMut(ShardId, Envelope)) {
-        let was_congested = self.is_congested();
+        let was_congested = std::mem::take(&mut self.congested);
         for peer in 0..self.outboxes.len() {
             if self.outboxes[peer].is_empty() {
                 continue;
@@ -647,7 +655,8 @@ impl Shard {
             send(peer, std::mem::replace(&mut self.outboxes[peer], empty));
         }
         if was_congested {
-            let stalled = (0..self.sessions.len() as u32).filter(|&at| self.session(at).is_some_and(|open| open.stalled));
+            let stalled =
+                (0..self.sessions.len() as u32).filter(|&at| self.session(at).is_some_and(|open| open.stalled));
             self.resume = stalled.collect();
             self.settle();
         }
@@ -724,7 +733,11 @@ fn unknown_command(words: Argv<'_>, resolved: &Resolved) -> CommandError {
     match resolved {
         Resolved::UnknownSubcommand { container } => {
             let word = words.get(1).unwrap_or_default();
-            CommandError::message(format!("ERR unknown subcommand '{}'. Try {} HELP.", shown(word), container.to_uppercase()))
+            CommandError::message(format!(
+                "ERR unknown subcommand '{}'. Try {} HELP.",
+                shown(word),
+                container.to_uppercase()
+            ))
         }
         Resolved::ContainerAlone { container } => {
             CommandError::message(format!("ERR wrong number of arguments for '{container}' command"))
@@ -745,4 +758,3 @@ fn unknown_command(words: Argv<'_>, resolved: &Resolved) -> CommandError {
         }
     }
 }
-

@@ -6,8 +6,8 @@
 use ahash::RandomState;
 
 use super::intents::{Mode, Scope};
-use super::message::{Fetch, Part, ShardId, Work, write_frame};
 use super::message::Call;
+use super::message::{Fetch, Part, ShardId, Work, write_frame};
 use super::route::shard_of;
 use crate::argv::{Argv, ArgvBuf};
 use crate::keyspace::DATABASES;
@@ -48,6 +48,8 @@ pub enum Assembly {
     /// The command runs on the fetched values.
     Gather,
 }
+
+type KeyModes = Vec<(Box<[u8]>, Mode)>;
 
 /// The intent that an access needs.
 pub fn mode_of(access: Access) -> Mode {
@@ -113,11 +115,11 @@ fn split(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, seeds: &Random
         return Plan::One(owner);
     }
     let step = step.max(1);
-    if (argv.len() - first) % step != 0 {
+    if !(argv.len() - first).is_multiple_of(step) {
         return Plan::Here;
     }
     let mode = mode_of(id.info().access);
-    let mut shares: Vec<(ShardId, ArgvBuf, Vec<(Box<[u8]>, Mode)>)> = Vec::new();
+    let mut shares: Vec<(ShardId, ArgvBuf, KeyModes)> = Vec::new();
     let mut part_of_key = Vec::with_capacity(keys.len());
     for &(index, _, owner) in &keys {
         let at = shares.iter().position(|(shard, ..)| *shard == owner).unwrap_or_else(|| {
@@ -147,7 +149,7 @@ fn gather(id: CommandId, argv: Argv<'_>, call: Call, seeds: &RandomState, shards
     if let Some(owner) = single(&keys) {
         return Plan::One(owner);
     }
-    let mut by_shard: Vec<(ShardId, Vec<(Box<[u8]>, Mode)>)> = Vec::new();
+    let mut by_shard: Vec<(ShardId, KeyModes)> = Vec::new();
     for (index, access, owner) in keys {
         let key: Box<[u8]> = argv.get(index).unwrap_or_default().into();
         let place = (key, mode_of(access));

@@ -39,6 +39,8 @@ pub struct Session {
     slots: VecDeque<Slot>,
     /// Sequence number of `slots[0]`.
     first_seq: u32,
+    /// One past the last reply of the batch that is being put together.
+    batch_end: u32,
     /// Bytes of commands sent to other shards since nothing was outstanding.
     pub(super) forwarded_bytes: usize,
     /// A command over several shards is under way: nothing else may start.
@@ -65,6 +67,7 @@ impl Session {
             parked: ReplyBuf::new(Protocol::Resp2),
             slots: VecDeque::new(),
             first_seq: 0,
+            batch_end: 0,
             forwarded_bytes: 0,
             barrier: false,
             stalled: false,
@@ -86,6 +89,21 @@ impl Session {
         self.out.len() + self.parked.len() > limits::OUTPUT_PAUSE_BYTES
             || self.slots.len() >= limits::PIPELINE_PENDING_MAX
             || self.forwarded_bytes > limits::FORWARDED_BYTES_MAX
+    }
+
+    /// Notes that a batch of commands has been read. Their replies go to the socket together, not as each shard sends its share, unless they become
+    /// many bytes; a batch that comes while one is put together waits for no more than that one.
+    pub(super) fn end_batch(&mut self) {
+        if !self.holds_output() {
+            self.batch_end = self.first_seq.wrapping_add(self.slots.len() as u32);
+        }
+    }
+
+    /// True while replies of the batch are still missing, and those that are here may wait for them.
+    #[inline]
+    pub(super) fn holds_output(&self) -> bool {
+        let missing = self.batch_end.wrapping_sub(self.first_seq) as i32;
+        missing > 0 && !self.slots.is_empty() && self.out.len() < limits::OUTPUT_HOLD_BYTES
     }
 
     /// Runs `write` on the buffer where the next reply of this shard belongs. `keep` false throws the reply away.

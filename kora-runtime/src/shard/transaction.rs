@@ -105,14 +105,7 @@ impl Transactions {
     }
 
     /// Begins a transaction that this shard coordinates; `frame` is the whole command.
-    pub fn begin(
-        &mut self,
-        to: ReplyTo,
-        call: Call,
-        frame: Vec<u8>,
-        transaction: Transaction,
-        steps: &mut Vec<Step>,
-    ) {
+    pub fn begin(&mut self, to: ReplyTo, call: Call, frame: Vec<u8>, transaction: Transaction, steps: &mut Vec<Step>) {
         self.begun += 1;
         let txn = TxnId::new(self.id, self.begun);
         let Transaction { parts, assembly } = transaction;
@@ -205,7 +198,9 @@ impl Transactions {
             Waiting::Part { txn, part } => {
                 let outcome = match part.work {
                     Work::Run(frame) => Outcome::Reply(self.run_frame(core, part.call, &frame, execute_part)),
-                    Work::Fetch(fetches) => Outcome::Values(fetches.iter().map(|fetch| fetch_one(core, fetch)).collect()),
+                    Work::Fetch(fetches) => {
+                        Outcome::Values(fetches.iter().map(|fetch| fetch_one(core, fetch)).collect())
+                    }
                 };
                 let done = TxnMessage::Done { txn, participant: self.id, outcome };
                 steps.push(Step::Send(txn.coordinator(), done));
@@ -310,7 +305,8 @@ fn run_gathered(
                 writes.push(Write { db: fetch.db, key: fetch.key.clone(), value });
             }
         }
-        let told = effects.iter().filter(|effect| fetches.iter().any(|fetch| fetch.key == effect.key)).cloned().collect();
+        let told =
+            effects.iter().filter(|effect| fetches.iter().any(|fetch| fetch.key == effect.key)).cloned().collect();
         finishes.push((writes, told));
     }
     debug_assert!(core.keyspace.is_empty(), "a gathered command made a key that it did not declare");

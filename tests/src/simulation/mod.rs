@@ -39,9 +39,8 @@ impl Default for Shape {
 pub fn run_seed(seed: u64, shape: Shape) -> Result<(), String> {
     let mut random = Random::new(seed);
     let mut world = World::new(seed, shape);
-    let mut programs: Vec<Vec<Vec<String>>> = (0..shape.clients)
-        .map(|_| (0..shape.commands).map(|_| model::random_command(&mut random)).collect())
-        .collect();
+    let mut programs: Vec<Vec<Vec<String>>> =
+        (0..shape.clients).map(|_| (0..shape.commands).map(|_| model::random_command(&mut random)).collect()).collect();
     let mut history: Vec<Call> = Vec::new();
     let mut under_way: Vec<Option<usize>> = vec![None; shape.clients];
     let mut time = 0;

@@ -42,7 +42,8 @@ impl Model {
         let expected = self.run(words);
         if matches!(words[0].as_str(), "SMEMBERS" | "SUNION" | "SINTER" | "KEYS") {
             let sorted = |reply: &[u8]| {
-                let mut elements: Vec<Vec<u8>> = array_elements(reply).into_iter().flatten().map(<[u8]>::to_vec).collect();
+                let mut elements: Vec<Vec<u8>> =
+                    array_elements(reply).into_iter().flatten().map(<[u8]>::to_vec).collect();
                 elements.sort();
                 elements
             };
@@ -170,7 +171,9 @@ impl Model {
                 ":1\r\n".to_owned()
             }
             ("SMEMBERS", [key]) => array(self.set_of(key).iter()),
-            ("SUNION", [one, other]) => array(self.set_of(one).union(&self.set_of(other)).cloned().collect::<Vec<_>>().iter()),
+            ("SUNION", [one, other]) => {
+                array(self.set_of(one).union(&self.set_of(other)).cloned().collect::<Vec<_>>().iter())
+            }
             ("SINTERSTORE", [to, one, other]) => {
                 let common: BTreeSet<String> = self.set_of(one).intersection(&self.set_of(other)).cloned().collect();
                 let len = common.len();
@@ -202,7 +205,9 @@ impl Model {
                 format!(":{len}\r\n")
             }
             ("ZSCORE", [key, member]) => match self.keys.get(*key) {
-                Some(Value::Scores(scores)) => scores.get(*member).map_or(NIL.to_owned(), |score| bulk(&score.to_string())),
+                Some(Value::Scores(scores)) => {
+                    scores.get(*member).map_or(NIL.to_owned(), |score| bulk(&score.to_string()))
+                }
                 _ => NIL.to_owned(),
             },
             _ => unreachable!("the model does not know {words:?}"),
