@@ -391,9 +391,13 @@ impl Rig {
             return Ok(None);
         }
         self.check_health()?;
-        // Whatever the command made of the connection, the next one is as it was.
-        let of_connection = named(&line.words).is_some_and(|(info, _)| info.route == Route::Connection);
-        if of_connection {
+        // Whatever the command made of the connection, the next one is as it was, and needs no password.
+        let named = named(&line.words).map(|(info, _)| info);
+        if named.is_some_and(|info| info.id == CommandId::ConfigSet) {
+            self.world.send(client, &["CONFIG", "SET", "requirepass", ""]);
+            self.settle()?;
+        }
+        if named.is_some_and(|info| info.route == Route::Connection) {
             self.world.reconnect(client);
             self.greet(client);
         }

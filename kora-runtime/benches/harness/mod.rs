@@ -11,7 +11,7 @@ const CASE_TIME: Duration = Duration::from_millis(300);
 const BATCHES: u32 = 30;
 
 /// Which cases are run, and how.
-pub struct Bench {
+pub(crate) struct Bench {
     filter: Option<String>,
     /// False when run as a test: every case once.
     measure: bool,
@@ -19,14 +19,14 @@ pub struct Bench {
 
 impl Bench {
     /// As the command line says: `--bench` measures, the first word that is no option picks the cases whose names hold it.
-    pub fn from_arguments() -> Self {
+    pub(crate) fn from_arguments() -> Self {
         let measure = std::env::args().any(|argument| argument == "--bench");
         let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
         Self { filter, measure }
     }
 
     /// Measures `run`, which does `operations` operations a call.
-    pub fn case(&self, name: &str, operations: u32, mut run: impl FnMut()) {
+    pub(crate) fn case(&self, name: &str, operations: u32, mut run: impl FnMut()) {
         if self.filter.as_ref().is_some_and(|filter| !name.contains(filter.as_str())) {
             return;
         }

@@ -6,7 +6,7 @@
 #![no_main]
 
 use kora_runtime::argv::ArgvBuf;
-use kora_runtime::table::{ArgInfo, CommandId, keys, reencode, resolve, Resolved};
+use kora_runtime::table::{ArgInfo, CommandId, Resolved, keys, reencode, resolve};
 use libfuzzer_sys::fuzz_target;
 
 /// Words that many parsers look twice at.

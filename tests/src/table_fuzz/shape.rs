@@ -120,8 +120,10 @@ mod tests {
     use super::*;
     use crate::resp::decode;
 
+    type Replies = &'static [&'static str];
+
     /// Replies that are of a type, and some that are not, in both protocols.
-    const CASES: &[(&str, &[&str], &[&str], &[&str], &[&str])] = &[
+    const CASES: &[(&str, Replies, Replies, Replies, Replies)] = &[
         // declared, RESP2 yes, RESP2 no, RESP3 yes, RESP3 no
         ("ok", &["+OK\r\n"], &["+ok\r\n", "$2\r\nOK\r\n", ":1\r\n"], &["+OK\r\n"], &["_\r\n"]),
         ("integer", &[":1\r\n"], &["$1\r\n1\r\n", "$-1\r\n", "+1\r\n"], &[":1\r\n"], &["_\r\n", ",1\r\n", "#t\r\n"]),
