@@ -18,6 +18,7 @@ const KORA_ONLY: &[(&str, &str)] = &[
     ("client|setinfo", "7.2"),
     ("debug|help", "DEBUG tells its subcommands apart by itself"),
     ("debug|object", "DEBUG tells its subcommands apart by itself"),
+    ("debug|panic", "DEBUG tells its subcommands apart by itself"),
     ("debug|set-active-expire", "DEBUG tells its subcommands apart by itself"),
     ("debug|sleep", "DEBUG tells its subcommands apart by itself"),
 ];
