@@ -188,8 +188,10 @@ pub struct Write {
 
 /// Appends a frame.
 pub fn write_frame(out: &mut Vec<u8>, command: CommandId, argv: Argv<'_>) {
-    out.extend_from_slice(&command.number().to_le_bytes());
-    out.extend_from_slice(&(argv.len() as u32).to_le_bytes());
+    let mut header = [0; 6];
+    header[..2].copy_from_slice(&command.number().to_le_bytes());
+    header[2..].copy_from_slice(&(argv.len() as u32).to_le_bytes());
+    out.extend_from_slice(&header);
     for word in argv.iter() {
         out.extend_from_slice(&(word.len() as u32).to_le_bytes());
     }
@@ -219,14 +221,17 @@ pub fn read_frame(frame: &[u8], spans: &mut Vec<Span>) -> CommandId {
 /// Appends a request.
 pub fn write_request(out: &mut Vec<u8>, to: ReplyTo, call: Call, command: CommandId, argv: Argv<'_>) {
     let start = out.len();
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&to.session.to_le_bytes());
-    out.extend_from_slice(&to.generation.to_le_bytes());
-    out.extend_from_slice(&to.seq.to_le_bytes());
-    out.extend_from_slice(&call.client_id.to_le_bytes());
     let resp3 = if call.protocol == Protocol::Resp3 { FLAG_RESP3 } else { 0 };
     let no_touch = if call.no_touch { FLAG_NO_TOUCH } else { 0 };
-    out.extend_from_slice(&[call.db, resp3 | no_touch]);
+    // One append instead of eight: this is the hot part of a forwarded command.
+    let mut header = [0; REQUEST_HEADER];
+    header[4..8].copy_from_slice(&to.session.to_le_bytes());
+    header[8..12].copy_from_slice(&to.generation.to_le_bytes());
+    header[12..16].copy_from_slice(&to.seq.to_le_bytes());
+    header[16..24].copy_from_slice(&call.client_id.to_le_bytes());
+    header[24] = call.db;
+    header[25] = resp3 | no_touch;
+    out.extend_from_slice(&header);
     write_frame(out, command, argv);
     seal(out, start);
 }
@@ -251,10 +256,11 @@ pub fn read_request(bytes: &[u8]) -> Option<(ReplyTo, Call, &[u8], &[u8])> {
 #[inline]
 pub fn begin_reply(out: &mut Vec<u8>, to: ReplyTo) -> usize {
     let start = out.len();
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&to.session.to_le_bytes());
-    out.extend_from_slice(&to.generation.to_le_bytes());
-    out.extend_from_slice(&to.seq.to_le_bytes());
+    let mut header = [0; REPLY_HEADER];
+    header[4..8].copy_from_slice(&to.session.to_le_bytes());
+    header[8..12].copy_from_slice(&to.generation.to_le_bytes());
+    header[12..16].copy_from_slice(&to.seq.to_le_bytes());
+    out.extend_from_slice(&header);
     start
 }
 

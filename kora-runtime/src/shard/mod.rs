@@ -543,11 +543,7 @@ impl Shard {
     /// Handles what another shard sent.
     pub fn receive(&mut self, from: ShardId, envelope: Envelope) {
         let Envelope { requests, replies, messages } = envelope;
-        let mut rest = replies.as_slice();
-        while let Some((to, reply, next)) = read_reply(rest) {
-            self.deliver(to, reply);
-            rest = next;
-        }
+        self.deliver_all(&replies);
         let mut steps = std::mem::take(&mut self.steps);
         for message in messages {
             self.transactions.receive(&mut self.core, message, &mut steps);
@@ -583,23 +579,46 @@ impl Shard {
         self.spans = spans;
     }
 
-    /// Puts a reply into its session's order.
+    /// Puts the replies of an envelope into their sessions' order. Those of one session come in a row, so it is looked up once for all of them.
+    fn deliver_all(&mut self, replies: &[u8]) {
+        let mut rest = replies;
+        while let Some((first, ..)) = read_reply(rest) {
+            let mut session = self.sessions.get_mut(first.session as usize).and_then(Option::take);
+            while let Some((to, reply, next)) = read_reply(rest).filter(|(to, ..)| to.session == first.session) {
+                if let Some(session) = session.as_deref_mut().filter(|session| session.generation == to.generation) {
+                    self.lend_output(session);
+                    session.deliver(to.seq, reply);
+                }
+                rest = next;
+            }
+            if let Some(session) = session {
+                self.put_back(first.session, session);
+            }
+        }
+    }
+
+    /// Puts one reply into its session's order.
     fn deliver(&mut self, to: ReplyTo, reply: &[u8]) {
         let Some(mut session) = self.sessions.get_mut(to.session as usize).and_then(Option::take) else { return };
         if session.generation == to.generation {
             self.lend_output(&mut session);
             session.deliver(to.seq, reply);
-            if session.is_settled() {
-                session.barrier = false;
-            }
-            if session.stalled {
-                self.resume.push(to.session);
-            }
-            if !session.holds_output() {
-                self.list(to.session, &mut session);
-            }
         }
-        self.sessions[to.session as usize] = Some(session);
+        self.put_back(to.session, session);
+    }
+
+    /// Returns a session to its place after replies came for it, and notes what it may do now.
+    fn put_back(&mut self, index: u32, mut session: Box<Session>) {
+        if session.is_settled() {
+            session.barrier = false;
+        }
+        if session.stalled {
+            self.resume.push(index);
+        }
+        if !session.holds_output() {
+            self.list(index, &mut session);
+        }
+        self.sessions[index as usize] = Some(session);
     }
 
     /// Does what the transactions asked for, until they ask for nothing more here.
