@@ -68,3 +68,10 @@ fn a_number_of_shards_out_of_range_is_an_error() {
         assert!(Database::open(Options { shards, ..Options::default() }).is_err(), "{shards}");
     }
 }
+
+#[test]
+fn the_readme_shows_the_example_as_it_is() {
+    let example = include_str!("../../kora-ext/examples/embedded.rs");
+    let code = &example[example.find("use kora_ext").expect("the example begins with what it uses")..];
+    assert!(include_str!("../../README.md").contains(code), "copy kora-ext/examples/embedded.rs into README.md");
+}
