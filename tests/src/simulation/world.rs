@@ -172,6 +172,18 @@ impl World {
         self.shards.iter_mut().for_each(|shard| while shard.maintain() {});
     }
 
+    /// Does one slice of background work on each shard.
+    pub fn maintain_once(&mut self) {
+        for shard in &mut self.shards {
+            shard.maintain();
+        }
+    }
+
+    /// Closes the clients that have been idle for too long.
+    pub fn close_idle(&mut self) {
+        self.shards.iter_mut().for_each(Shard::close_idle);
+    }
+
     /// True when a client's connection is to be closed.
     pub fn is_over(&mut self, client: usize) -> bool {
         let (shard, session) = self.clients[client];
