@@ -53,6 +53,8 @@ pub const READ_BYTES: usize = 16 * KIB;
 pub const REPLY_BYTES_MAX: usize = GIB;
 /// Bytes of unsent replies at which a connection's requests are no longer read.
 pub const OUTPUT_PAUSE_BYTES: usize = MIB;
+/// Milliseconds after which a client that takes nothing of that much is closed.
+pub const OUTPUT_STUCK_MS: u64 = 10_000;
 /// Bytes of replies up to which the first of a batch of pipelined commands wait for the last.
 pub const OUTPUT_HOLD_BYTES: usize = 16 * KIB;
 /// Bytes of unsent replies at which a connection is closed, when its class of `client-output-buffer-limit` says 0.

@@ -98,3 +98,37 @@ fn idle_clients_are_closed_after_the_timeout() {
     world.close_idle();
     assert!(world.is_over(0));
 }
+
+/// Fills a client's output beyond the point at which its commands are no longer run. Nothing is collected: the client does not read.
+fn fill_output(world: &mut World) {
+    say(world, &format!("SET big {}", "v".repeat(600_000)));
+    world.send_bytes(0, &kora_tests::resp::encode(&["GET", "big"]).repeat(10));
+}
+
+#[test]
+fn a_client_that_does_not_read_is_closed_in_the_end() {
+    let mut world = world();
+    fill_output(&mut world);
+    world.close_idle();
+    world.set_clock(START_MS + 9_999);
+    world.close_idle();
+    assert!(!world.is_over(0), "it may be slow");
+    world.set_clock(START_MS + 10_000);
+    world.close_idle();
+    assert!(world.is_over(0));
+    assert_eq!(shard(&world).core().stats.output_limit_disconnections, 1);
+}
+
+#[test]
+fn a_client_above_its_soft_limit_has_its_seconds() {
+    let mut world = world();
+    world.send(0, &["CONFIG", "SET", "client-output-buffer-limit", "normal 0 500000 3"]);
+    fill_output(&mut world);
+    world.close_idle();
+    world.set_clock(START_MS + 2_999);
+    world.close_idle();
+    assert!(!world.is_over(0));
+    world.set_clock(START_MS + 3_000);
+    world.close_idle();
+    assert!(world.is_over(0));
+}

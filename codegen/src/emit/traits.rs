@@ -150,7 +150,7 @@ fn one_trait(table: &Table, doc: &str, name: &str, rows: &[&Row]) -> TokenStream
 pub fn method(table: &Table, row: &Row) -> TokenStream {
     let name = names::row_method(row);
     let doc = format!(" {}", row.summary.value);
-    let place = format!(" `{}` → {}. `{}:{}`.", crate::syntax::row(row), row.reply.text, table.file, row.line());
+    let place = format!(" `{}` → `{}`. `{}:{}`.", crate::syntax::row(row), row.reply.text, table.file, row.line());
     let borrowing =
         matches!(output(row), Output::Returned(ReplyType { kind: ReplyKind::Bulk | ReplyKind::Verbatim, .. }));
     let (generics, receiver, lifetime) = if borrowing {

@@ -1,7 +1,7 @@
 //! Handlers of the `list` group.
 //!
 //! Owns: what each list command means. Refuses to know: how a list is stored, other shards, the log's format.
-//! Start at `lpush` and `lpop`, whose work is done by [`ShardCx::push`] and [`ShardCx::pop`]; positions are found in `list/position.rs`.
+//! Start at `lpush` and `lpop`, whose work is done by `ShardCx::push` and `ShardCx::pop`; positions are found in `list/position.rs`.
 //!
 //! Invariant: whoever takes the last element of a list removes its key and tells so, after the event of the command itself.
 

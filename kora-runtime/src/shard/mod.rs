@@ -225,6 +225,7 @@ impl Shard {
     pub fn wrote(&mut self, session: u32, count: usize) {
         self.core.stats.total_net_output_bytes += count as u64;
         let Some(open) = self.sessions[session as usize].as_deref_mut() else { return };
+        open.taken_bytes += count as u64;
         self.core.clients.of(session).output_bytes = open.out.len();
         if open.out.is_empty() {
             // Idle sessions hold no buffers; the shard lends its own to whoever has something to say.
@@ -701,8 +702,16 @@ impl Shard {
         self.core.clients.kill(matches);
     }
 
-    /// Marks clients that said nothing for `timeout` seconds to be closed.
+    /// Marks clients to be closed that said nothing for `timeout` seconds, or do not read their replies.
     pub fn close_idle(&mut self) {
+        let limit = self.core.config.client_output_buffer_limit.of(ClientClass::Normal);
+        for index in 0..self.sessions.len() {
+            let Some(session) = &mut self.sessions[index] else { continue };
+            if !session.out.is_empty() && session.is_unread(self.core.now_ms, limit) {
+                let id = self.core.clients.of(index as u32).id;
+                self.core.stats.output_limit_disconnections += self.core.clients.kill(|client| client.id == id) as u64;
+            }
+        }
         let timeout_ms = u64::from(self.core.config.timeout) * 1000;
         if timeout_ms > 0 {
             let now_ms = self.core.now_ms;

@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 
 use super::message::ReplyTo;
+use crate::config::OutputLimit;
 use crate::limits;
 use crate::reply::{Protocol, ReplyBuf};
 use crate::resp::decode::Decoder;
@@ -51,6 +52,12 @@ pub struct Session {
     pub(super) closing: bool,
     /// Stands in the shard's list of sessions to look at after the tick.
     pub(super) listed: bool,
+    /// Bytes that the client has taken so far.
+    pub(super) taken_bytes: u64,
+    /// Since when the client has taken nothing of an output at its pause limit, with what it had taken by then.
+    stuck_since: Option<(u64, u64)>,
+    /// Since when the output is above the soft limit of `client-output-buffer-limit`, Unix milliseconds.
+    soft_since_ms: Option<u64>,
     /// The input ends inside a command that wants at least this many bytes more.
     pub(super) wanted: usize,
 }
@@ -73,6 +80,9 @@ impl Session {
             stalled: false,
             closing: false,
             listed: false,
+            taken_bytes: 0,
+            stuck_since: None,
+            soft_since_ms: None,
             wanted: 0,
         }
     }
@@ -104,6 +114,22 @@ impl Session {
     pub(super) fn holds_output(&self) -> bool {
         let missing = self.batch_end.wrapping_sub(self.first_seq) as i32;
         missing > 0 && !self.slots.is_empty() && self.out.len() < limits::OUTPUT_HOLD_BYTES
+    }
+
+    /// True when the client does not read its replies: for `OUTPUT_STUCK_MS` it took nothing of an output at which its commands are no longer run, or
+    /// the output was above the soft limit for as long as that allows. To be asked now and then.
+    pub(super) fn is_unread(&mut self, now_ms: u64, soft: OutputLimit) -> bool {
+        let len = self.out.len();
+        let stuck = match self.stuck_since {
+            _ if len <= limits::OUTPUT_PAUSE_BYTES => None,
+            Some((since_ms, taken)) if taken == self.taken_bytes => Some((since_ms, taken)),
+            _ => Some((now_ms, self.taken_bytes)),
+        };
+        let has_soft_limit = soft.soft_bytes > 0 && soft.soft_seconds > 0;
+        let above = (has_soft_limit && len as u64 > soft.soft_bytes).then(|| self.soft_since_ms.unwrap_or(now_ms));
+        (self.stuck_since, self.soft_since_ms) = (stuck, above);
+        stuck.is_some_and(|(since_ms, _)| now_ms.saturating_sub(since_ms) >= limits::OUTPUT_STUCK_MS)
+            || above.is_some_and(|since_ms| now_ms.saturating_sub(since_ms) >= u64::from(soft.soft_seconds) * 1000)
     }
 
     /// Runs `write` on the buffer where the next reply of this shard belongs. `keep` false throws the reply away.

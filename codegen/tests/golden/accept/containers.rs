@@ -337,18 +337,18 @@ pub mod args {
 pub trait ServerCommands {
     /// Do something.
     ///
-    /// `BOX` → array<simple>. `containers.toml:2`.
+    /// `BOX` → `array<simple>`. `containers.toml:2`.
     fn r#box(&mut self, reply: ArrayReply<'_, Simple>) -> Result<(), CommandError>;
     /// Do something.
     ///
-    /// `BOX OPEN [ID id | name]` → bulk?. `containers.toml:16`.
+    /// `BOX OPEN [ID id | name]` → `bulk?`. `containers.toml:16`.
     fn box_open<'r>(
         &'r mut self,
         args: args::BoxOpen<'r>,
     ) -> Result<Option<Bulk<'r>>, CommandError>;
     /// Do something.
     ///
-    /// `BOX SUM` → map<bulk,integer?>. `containers.toml:46`.
+    /// `BOX SUM` → `map<bulk,integer?>`. `containers.toml:46`.
     fn box_sum(
         &mut self,
         reply: MapReply<'_, Bulk<'static>, Option<i64>>,
@@ -358,7 +358,7 @@ pub trait ServerCommands {
 pub trait SessionCommands {
     /// Do something.
     ///
-    /// `BOX SELF` → verbatim. `containers.toml:32`.
+    /// `BOX SELF` → `verbatim`. `containers.toml:32`.
     fn box_self<'r>(&'r mut self) -> Result<Bulk<'r>, CommandError>;
 }
 /// Everything that [`dispatch`] may call.

@@ -291,7 +291,7 @@ pub mod args {
 pub trait StringCommands {
     /// Do something.
     ///
-    /// `GETX key` → bulk?. `extension.toml:5`.
+    /// `GETX key` → `bulk?`. `extension.toml:5`.
     fn getx<'r>(
         &'r mut self,
         args: args::Getx<'r>,
@@ -301,7 +301,7 @@ pub trait StringCommands {
 pub trait DocCommands {
     /// Do something.
     ///
-    /// `DOC.FIND collection WHERE field value` → array<bulk>. `extension.toml:19`.
+    /// `DOC.FIND collection WHERE field value` → `array<bulk>`. `extension.toml:19`.
     fn doc_find(
         &mut self,
         args: args::DocFind<'_>,

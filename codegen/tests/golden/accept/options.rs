@@ -447,7 +447,7 @@ pub mod args {
 pub trait StringCommands {
     /// Do something.
     ///
-    /// `SETX key value [NX | XX] [GET] [ONCE] [LIMIT limit] [EX ex | KEEPTTL]` → ok|bulk?. `options.toml:2`.
+    /// `SETX key value [NX | XX] [GET] [ONCE] [LIMIT limit] [EX ex | KEEPTTL]` → `ok|bulk?`. `options.toml:2`.
     fn setx(
         &mut self,
         args: args::Setx<'_>,

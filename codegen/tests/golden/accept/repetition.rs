@@ -889,7 +889,7 @@ pub mod args {
 pub trait GenericCommands {
     /// Do something.
     ///
-    /// `SORTX key [GET patterns [GET patterns …]] [ASC | DESC] [STORE target]` → integer|array<bulk?>. `repetition.toml:2`.
+    /// `SORTX key [GET patterns [GET patterns …]] [ASC | DESC] [STORE target]` → `integer|array<bulk?>`. `repetition.toml:2`.
     fn sortx(
         &mut self,
         args: args::Sortx<'_>,
@@ -897,21 +897,21 @@ pub trait GenericCommands {
     ) -> Result<(), CommandError>;
     /// Do something.
     ///
-    /// `STORE destination numkeys keys [keys …] [WEIGHTS weights [weights …]] [STORE target]` → integer. `repetition.toml:21`.
+    /// `STORE destination numkeys keys [keys …] [WEIGHTS weights [weights …]] [STORE target]` → `integer`. `repetition.toml:21`.
     fn store(&mut self, args: args::Store<'_>) -> Result<i64, CommandError>;
 }
 /// Handlers of the `string` group.
 pub trait StringCommands {
     /// Do something.
     ///
-    /// `MSETX key value [key value …]` → ok. `repetition.toml:40`.
+    /// `MSETX key value [key value …]` → `ok`. `repetition.toml:40`.
     fn msetx(&mut self, args: args::Msetx<'_>) -> Result<(), CommandError>;
 }
 /// Handlers of the `stream` group.
 pub trait StreamCommands {
     /// Do something.
     ///
-    /// `XREADX GROUP group consumer [COUNT count] STREAMS keys [keys …] ids [ids …]` → any. `repetition.toml:56`.
+    /// `XREADX GROUP group consumer [COUNT count] STREAMS keys [keys …] ids [ids …]` → `any`. `repetition.toml:56`.
     fn xreadx(
         &mut self,
         args: args::Xreadx<'_>,

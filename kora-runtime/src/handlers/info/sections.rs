@@ -1,7 +1,7 @@
 //! The sections of INFO and their text.
 //!
 //! Owns: which sections there are, which of them a request asks for, the lines of each. Refuses to know: where the facts come from.
-//! Start at [`Sections::asked`] and [`write`].
+//! Start at [`Sections::asked`] and [`write()`].
 //!
 //! A line whose value is written here and not looked up is about something that this version does not have: replication, files, scripts,
 //! subscriptions, blocking. The value is the true one as long as that is so.
