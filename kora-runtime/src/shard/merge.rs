@@ -4,6 +4,8 @@
 //! Start at [`merge`]. The custom ones, each named in `commands.toml`, stand with their commands' handlers and are re-exported here.
 
 use crate::argv::Argv;
+use crate::error::CommandError;
+use crate::limits;
 use crate::reply::ReplyBuf;
 use crate::resp::value::{array_elements, integer_of, is_error};
 use crate::table::{self, Merge};
@@ -17,6 +19,12 @@ pub use crate::handlers::memory::memory_stats;
 pub fn merge(merge: Merge, argv: Argv<'_>, parts: &[&[u8]], owners: &[usize], reply: &mut ReplyBuf) {
     if let Some(error) = parts.iter().find(|part| is_error(part)) {
         reply.bytes_mut().extend_from_slice(error);
+        return;
+    }
+    let bytes: usize = parts.iter().map(|part| part.len()).sum();
+    if bytes > limits::REPLY_BYTES_MAX {
+        // Each part kept to the limit; together they need not.
+        reply.error(&CommandError::TooLarge("reply", limits::REPLY_BYTES_MAX));
         return;
     }
     let integers = || parts.iter().map(|part| integer_of(part).unwrap_or(0));
