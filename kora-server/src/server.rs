@@ -167,6 +167,7 @@ fn announce(server: &Server) {
         shards = server.shards(),
         "ready to accept connections"
     );
+    tracing::warn!("keys are kept in memory only: this version writes none of them to disk");
 }
 
 /// What the routing hash makes of these seeds: it differs between builds whose hashes differ.
