@@ -15,6 +15,7 @@ pub mod execute;
 pub mod intents;
 pub mod merge;
 pub mod message;
+mod peers;
 pub mod plan;
 pub mod route;
 pub mod session;
@@ -30,10 +31,7 @@ use self::clients::{Client, Clients, Peer, ReplyMode};
 use self::core::{Core, EffectHook, EffectSink, Graveyard};
 use self::execute::{execute, refuse};
 use self::intents::Scope;
-use self::message::{
-    Call, Envelope, ReplyTo, ShardId, TxnMessage, begin_reply, read_frame, read_reply, read_request, seal, write_frame,
-    write_request,
-};
+use self::message::{Call, Envelope, ShardId, TxnMessage, write_frame, write_request};
 use self::plan::{Plan, plan};
 use self::session::Session;
 use self::stats::{CommandStats, Meter, Stats};
@@ -537,154 +535,6 @@ impl Shard {
             ReplyMode::SkipNext => self.core.clients.of(index).reply_mode = ReplyMode::Skip,
             ReplyMode::Skip => self.core.clients.of(index).reply_mode = ReplyMode::On,
         }
-    }
-
-    // ---- other shards ---------------------------------------------------------------------------------------------------
-
-    /// Handles what another shard sent.
-    pub fn receive(&mut self, from: ShardId, envelope: Envelope) {
-        let Envelope { requests, replies, messages } = envelope;
-        self.deliver_all(&replies);
-        let mut steps = std::mem::take(&mut self.steps);
-        for message in messages {
-            self.transactions.receive(&mut self.core, message, &mut steps);
-        }
-        self.steps = steps;
-        self.perform_steps();
-        self.serve(from, &requests);
-        keep_spare(&mut self.spare, requests);
-        keep_spare(&mut self.spare, replies);
-        self.settle();
-    }
-
-    /// Runs the commands that another shard forwarded and puts their replies in its outbox.
-    fn serve(&mut self, from: ShardId, requests: &[u8]) {
-        let mut spans = std::mem::take(&mut self.spans);
-        let mut replies = std::mem::take(&mut self.outboxes[from].replies);
-        let mut rest = requests;
-        while let Some((to, call, frame, next)) = read_request(rest) {
-            rest = next;
-            let id = read_frame(frame, &mut spans);
-            let argv = Argv::new(frame, &spans);
-            if !self.transactions.intents.is_empty() && self.meets_intent(id, argv) {
-                self.transactions.park(Target { shard: from, to }, call, frame.to_vec(), scope_of(id, argv));
-                continue;
-            }
-            let start = begin_reply(&mut replies, to);
-            let mut reply = ReplyBuf::with_bytes(replies, call.protocol);
-            execute(&mut self.core, call, id, argv, &mut reply);
-            replies = reply.into_bytes();
-            seal(&mut replies, start);
-        }
-        self.outboxes[from].replies = replies;
-        self.spans = spans;
-    }
-
-    /// Puts the replies of an envelope into their sessions' order. Those of one session come in a row, so it is looked up once for all of them.
-    fn deliver_all(&mut self, replies: &[u8]) {
-        let mut rest = replies;
-        while let Some((first, ..)) = read_reply(rest) {
-            let mut session = self.sessions.get_mut(first.session as usize).and_then(Option::take);
-            while let Some((to, reply, next)) = read_reply(rest).filter(|(to, ..)| to.session == first.session) {
-                if let Some(session) = session.as_deref_mut().filter(|session| session.generation == to.generation) {
-                    self.lend_output(session);
-                    session.deliver(to.seq, reply);
-                }
-                rest = next;
-            }
-            if let Some(session) = session {
-                self.put_back(first.session, session);
-            }
-        }
-    }
-
-    /// Puts one reply into its session's order.
-    fn deliver(&mut self, to: ReplyTo, reply: &[u8]) {
-        let Some(mut session) = self.sessions.get_mut(to.session as usize).and_then(Option::take) else { return };
-        if session.generation == to.generation {
-            self.lend_output(&mut session);
-            session.deliver(to.seq, reply);
-        }
-        self.put_back(to.session, session);
-    }
-
-    /// Returns a session to its place after replies came for it, and notes what it may do now.
-    fn put_back(&mut self, index: u32, mut session: Box<Session>) {
-        if session.is_settled() {
-            session.barrier = false;
-        }
-        if session.stalled {
-            self.resume.push(index);
-        }
-        if !session.holds_output() {
-            self.list(index, &mut session);
-        }
-        self.sessions[index as usize] = Some(session);
-    }
-
-    /// Does what the transactions asked for, until they ask for nothing more here.
-    fn perform_steps(&mut self) {
-        while !self.steps.is_empty() || !self.to_self.is_empty() {
-            let steps = std::mem::take(&mut self.steps);
-            for step in steps {
-                match step {
-                    Step::Send(to, message) if to == self.core.id => self.to_self.push_back(message),
-                    Step::Send(to, message) => self.outboxes[to].messages.push(message),
-                    Step::Reply(target, reply) if target.shard == self.core.id => self.deliver(target.to, &reply),
-                    Step::Reply(target, reply) => {
-                        let replies = &mut self.outboxes[target.shard].replies;
-                        let start = begin_reply(replies, target.to);
-                        replies.extend_from_slice(&reply);
-                        seal(replies, start);
-                    }
-                }
-            }
-            if let Some(message) = self.to_self.pop_front() {
-                let mut steps = std::mem::take(&mut self.steps);
-                self.transactions.receive(&mut self.core, message, &mut steps);
-                self.steps = steps;
-            }
-        }
-    }
-
-    /// Brings everything to rest: transactions' steps, then sessions that may go on, until nothing moves.
-    fn settle(&mut self) {
-        self.perform_steps();
-        while let Some(session) = self.resume.pop() {
-            let may_go_on = self.session(session).is_some_and(|open| open.stalled && !open.barrier && !open.is_full());
-            if may_go_on && !self.congested {
-                // A session that still has to wait marks itself stalled again and is resumed by what it waits for.
-                self.advance(session);
-                self.perform_steps();
-            }
-        }
-    }
-
-    /// Ends the tick: everything that waits for other shards leaves, one envelope each.
-    pub fn end_tick(&mut self, send: &mut impl FnMut(ShardId, Envelope)) {
-        let was_congested = std::mem::take(&mut self.congested);
-        for peer in 0..self.outboxes.len() {
-            if self.outboxes[peer].is_empty() {
-                continue;
-            }
-            let empty = Envelope {
-                requests: self.spare.pop().unwrap_or_default(),
-                replies: self.spare.pop().unwrap_or_default(),
-                messages: Vec::new(),
-            };
-            send(peer, std::mem::replace(&mut self.outboxes[peer], empty));
-        }
-        if was_congested {
-            let stalled =
-                (0..self.sessions.len() as u32).filter(|&at| self.session(at).is_some_and(|open| open.stalled));
-            self.resume = stalled.collect();
-            self.settle();
-        }
-    }
-
-    /// True when [`Shard::end_tick`] has something to send.
-    pub fn has_outgoing(&self) -> bool {
-        self.core.shards > 1 && self.outboxes.iter().any(|outbox| !outbox.is_empty())
     }
 
     // ---- upkeep ---------------------------------------------------------------------------------------------------------
