@@ -1,6 +1,6 @@
 //! Transactions over several shards: the sequencer, the participants and the coordinators.
 //!
-//! Owns: the protocol of DESIGN's sequenced intents. Refuses to know: what commands mean, how messages travel.
+//! Owns: the protocol of sequenced intents (ARCHITECTURE.md, "Atomic commands on many shards"). Refuses to know: what commands mean, how messages travel.
 //! Start at [`Transactions::begin`], then follow the messages: `Sequence → Begin → Done → Finish`.
 //!
 //! ```text
