@@ -165,6 +165,15 @@ impl Clients {
         count
     }
 
+    /// Marks the client of an open session to be closed; false when it was marked before.
+    pub fn kill_session(&mut self, session: u32) -> bool {
+        let newly = !std::mem::replace(&mut self.of(session).kill, true);
+        if newly {
+            self.killed.push(session);
+        }
+        newly
+    }
+
     /// The sessions that were marked since the last call.
     pub fn take_killed(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.killed)

@@ -29,7 +29,7 @@ use ahash::RandomState;
 
 use self::clients::{Client, Clients, Peer, ReplyMode};
 use self::core::{Core, EffectHook, EffectSink, Graveyard};
-use self::execute::{execute, refuse};
+use self::execute::{count, execute, refuse};
 use self::intents::Scope;
 use self::message::{Call, Envelope, ShardId, TxnMessage, write_frame, write_request};
 use self::plan::{Plan, plan};
@@ -37,7 +37,7 @@ use self::session::Session;
 use self::stats::{CommandStats, Meter, Stats};
 use self::transaction::{Step, Target, Transactions, scope_of};
 use crate::argv::{Argv, Span};
-use crate::config::{ClientClass, Config, PipelineOrder};
+use crate::config::{ClientClass, Config};
 use crate::error::CommandError;
 use crate::handlers::session::SessionCx;
 use crate::host::Host;
@@ -240,11 +240,10 @@ impl Shard {
     pub fn is_over(&mut self, session: u32) -> bool {
         let Some(open) = self.sessions[session as usize].as_deref() else { return true };
         let client = self.core.clients.of(session);
-        let class = self.core.config.client_output_buffer_limit.of(ClientClass::Normal).hard_bytes as usize;
-        let limit = match (class, client.authenticated) {
-            (_, false) => limits::OUTPUT_UNAUTHENTICATED_BYTES_MAX,
-            (0, true) => limits::OUTPUT_BYTES_MAX,
-            (class, true) => class,
+        let limit = if client.authenticated {
+            self.core.config.output_hard_limit_bytes()
+        } else {
+            limits::OUTPUT_UNAUTHENTICATED_BYTES_MAX
         };
         if open.out.len() > limit {
             self.core.stats.output_limit_disconnections += 1;
@@ -390,7 +389,7 @@ impl Shard {
             }
         };
         let info = id.info();
-        if !arity_fits(info.arity, words.len()) {
+        if !info.arity_allows(argv.len()) {
             self.core.command_stats.of(id).rejected += 1;
             self.refuse_here(index, session, protocol, &CommandError::WrongArity(info.name));
             return Flow::Next;
@@ -414,7 +413,7 @@ impl Shard {
             Plan::Here => self.run_here(index, session, call, id, argv, false),
             Plan::One(owner) if owner == self.core.id => self.run_here(index, session, call, id, argv, true),
             Plan::One(owner) => {
-                if self.core.config.pipeline_order == PipelineOrder::Strict && !session.is_settled() {
+                if self.core.config.pipeline_order_strict() && !session.is_settled() {
                     return Flow::Wait;
                 }
                 let discard = self.discards_reply(index);
@@ -489,8 +488,7 @@ impl Shard {
 
     fn run_on_session(&mut self, index: u32, session: &mut Session, id: CommandId, argv: Argv<'_>) {
         let core = &mut self.core;
-        core.stats.total_commands_processed += 1;
-        core.command_stats.of(id).calls += 1;
+        count(core, id);
         let protocol = core.clients.of(index).protocol;
         let mut closing = false;
         session.reply_here(
@@ -558,8 +556,8 @@ impl Shard {
         for index in 0..self.sessions.len() {
             let Some(session) = &mut self.sessions[index] else { continue };
             if !session.out.is_empty() && session.is_unread(self.core.now_ms, limit) {
-                let id = self.core.clients.of(index as u32).id;
-                self.core.stats.output_limit_disconnections += self.core.clients.kill(|client| client.id == id) as u64;
+                let killed = self.core.clients.kill_session(index as u32);
+                self.core.stats.output_limit_disconnections += u64::from(killed);
             }
         }
         let timeout_ms = u64::from(self.core.config.timeout) * 1000;
@@ -596,13 +594,6 @@ fn execute_merged(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, re
         return;
     }
     execute(core, call, id, argv, reply);
-}
-
-/// Redis's arity rule: a negative one is a minimum; name words count.
-#[inline]
-fn arity_fits(arity: i32, words: usize) -> bool {
-    let words = words as i64;
-    if arity >= 0 { words == i64::from(arity) } else { words >= i64::from(-arity) }
 }
 
 /// The error for words that name no command, with Redis's text.

@@ -144,7 +144,7 @@ impl Transactions {
                 self.holding.insert(txn, ticket);
                 let waiting = Waiting::Part { txn, part };
                 if granted {
-                    self.run(core, waiting, ticket, steps);
+                    self.run(core, waiting, steps);
                 } else {
                     self.waiting.insert(ticket, waiting);
                 }
@@ -179,7 +179,7 @@ impl Transactions {
             let mut next = Vec::new();
             for ticket in granted {
                 let Some(waiting) = self.waiting.remove(&ticket) else { continue };
-                if self.run(core, waiting, ticket, steps) {
+                if self.run(core, waiting, steps) {
                     next.extend(self.intents.release(ticket));
                 }
             }
@@ -188,7 +188,7 @@ impl Transactions {
     }
 
     /// Runs what was granted. True when its intents can go at once.
-    fn run(&mut self, core: &mut Core, waiting: Waiting, _ticket: Ticket, steps: &mut Vec<Step>) -> bool {
+    fn run(&mut self, core: &mut Core, waiting: Waiting, steps: &mut Vec<Step>) -> bool {
         match waiting {
             Waiting::Command { to, call, frame } => {
                 let reply = self.run_frame(core, call, &frame, execute);
