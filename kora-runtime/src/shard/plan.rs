@@ -22,6 +22,8 @@ pub enum Plan {
     Session,
     /// On this one shard.
     One(ShardId),
+    /// On the shards whom it concerns, without intents, merged so.
+    Scatter(Merge),
     /// On several shards, as one transaction.
     Several(Transaction),
 }
@@ -45,6 +47,8 @@ pub enum Assembly {
         /// Index into the parts, one for each key.
         owners: Vec<usize>,
     },
+    /// The replies of shards that hold no intents are merged.
+    Scatter(Merge),
     /// The command runs on the fetched values.
     Gather,
 }
@@ -73,6 +77,7 @@ pub fn plan(id: CommandId, argv: Argv<'_>, call: Call, seeds: &RandomState, shar
         Route::Custom(which) => Plan::One(table::custom_route(which, argv, shards)),
         Route::Split(merge) => split(id, argv, call, merge, seeds, shards),
         Route::Gather => gather(id, argv, call, seeds, shards),
+        Route::Scatter(merge) => Plan::Scatter(merge),
         Route::AllShards(merge) => all_shards(id, argv, call, merge, shards),
     }
 }
