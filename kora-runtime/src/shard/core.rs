@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::clients::Clients;
 use super::message::ShardId;
+use super::routing::Routing;
 use super::stats::{CommandStats, Meter, Stats};
 use crate::config::Config;
 use crate::host::Host;
@@ -107,6 +108,8 @@ pub struct Core {
     pub id: ShardId,
     /// How many shards there are.
     pub shards: usize,
+    /// Where keys live, here or on other shards.
+    pub routing: Routing,
     /// The keys.
     pub keyspace: Keyspace,
     /// The time of this tick, Unix milliseconds.

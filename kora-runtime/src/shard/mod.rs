@@ -19,6 +19,7 @@ pub mod message;
 mod peers;
 pub mod plan;
 pub mod route;
+pub mod routing;
 pub mod session;
 pub mod stats;
 pub mod transaction;
@@ -34,6 +35,7 @@ use self::execute::{count, execute, refuse};
 use self::intents::Scope;
 use self::message::{Call, Envelope, ShardId, TxnMessage, write_frame, write_request};
 use self::plan::{Plan, plan};
+use self::routing::Routing;
 use self::session::Session;
 use self::stats::{CommandStats, Meter, Stats};
 use self::transaction::{Step, Target, Transactions, scope_of};
@@ -115,6 +117,7 @@ impl Shard {
             core: Core {
                 id,
                 shards,
+                routing: Routing::new(seeds.clone(), shards),
                 keyspace: Keyspace::new(seeds),
                 now_ms,
                 random: Random::new(random_seed),
@@ -427,7 +430,7 @@ impl Shard {
             nested: false,
             client_id: client.id,
         };
-        match plan(id, argv, call, self.core.keyspace.seeds(), self.core.shards) {
+        match plan(id, argv, call, &self.core.routing) {
             Plan::Session => {
                 if !session.is_settled() {
                     return Flow::Wait;

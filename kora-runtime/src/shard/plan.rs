@@ -3,12 +3,10 @@
 //! Owns: the decision from row and keys. Refuses to know: how commands get there and what they do.
 //! Start at [`plan`].
 
-use ahash::RandomState;
-
 use super::intents::{Mode, Scope};
 use super::message::Call;
 use super::message::{Fetch, Part, ShardId, Work, write_frame};
-use super::route::shard_of;
+use super::routing::Routing;
 use crate::argv::{Argv, ArgvBuf};
 use crate::keyspace::DATABASES;
 use crate::table::{self, Access, CommandId, KeySpec, Merge, Route};
@@ -62,30 +60,31 @@ pub fn mode_of(access: Access) -> Mode {
 
 /// Decides where a command runs. Arguments that do not parse run here, where they get their error.
 #[inline]
-pub fn plan(id: CommandId, argv: Argv<'_>, call: Call, seeds: &RandomState, shards: usize) -> Plan {
+pub fn plan(id: CommandId, argv: Argv<'_>, call: Call, routing: &Routing) -> Plan {
     let info = id.info();
+    let shards = routing.shards();
     if shards == 1 {
         return if matches!(info.route, Route::Connection) { Plan::Session } else { Plan::One(0) };
     }
     match info.route {
         Route::Key => match info.keys {
-            KeySpec::One(at) => argv.get(at).map_or(Plan::Here, |key| Plan::One(shard_of(seeds, key, shards))),
-            _ => first_key_owner(id, argv, seeds, shards),
+            KeySpec::One(at) => argv.get(at).map_or(Plan::Here, |key| Plan::One(routing.owner(call.db, key))),
+            _ => first_key_owner(id, argv, call.db, routing),
         },
         Route::Any => Plan::Here,
         Route::Connection => Plan::Session,
         Route::Custom(which) => Plan::One(table::custom_route(which, argv, shards)),
-        Route::Split(merge) => split(id, argv, call, merge, seeds, shards),
-        Route::Gather => gather(id, argv, call, seeds, shards),
+        Route::Split(merge) => split(id, argv, call, merge, routing),
+        Route::Gather => gather(id, argv, call, routing),
         Route::Scatter(merge) => Plan::Scatter(merge),
         Route::AllShards(merge) => all_shards(id, argv, call, merge, shards),
     }
 }
 
-fn first_key_owner(id: CommandId, argv: Argv<'_>, seeds: &RandomState, shards: usize) -> Plan {
+fn first_key_owner(id: CommandId, argv: Argv<'_>, db: u8, routing: &Routing) -> Plan {
     let mut owner = None;
     let parsed = table::keys(id, argv, &mut |index, _| {
-        owner = owner.or_else(|| argv.get(index).map(|key| shard_of(seeds, key, shards)));
+        owner = owner.or_else(|| argv.get(index).map(|key| routing.owner(db, key)));
     });
     match (parsed, owner) {
         (Ok(()), Some(owner)) => Plan::One(owner),
@@ -94,11 +93,11 @@ fn first_key_owner(id: CommandId, argv: Argv<'_>, seeds: &RandomState, shards: u
 }
 
 /// The keys of a command with their owners, or `None` when its arguments do not parse or name no key.
-fn owners(id: CommandId, argv: Argv<'_>, seeds: &RandomState, shards: usize) -> Option<Vec<(usize, Access, ShardId)>> {
+fn owners(id: CommandId, argv: Argv<'_>, db: u8, routing: &Routing) -> Option<Vec<(usize, Access, ShardId)>> {
     let mut keys = Vec::new();
     table::keys(id, argv, &mut |index, access| {
         if let Some(key) = argv.get(index) {
-            keys.push((index, access, shard_of(seeds, key, shards)));
+            keys.push((index, access, routing.owner(db, key)));
         }
     })
     .ok()?;
@@ -111,11 +110,11 @@ fn single(keys: &[(usize, Access, ShardId)]) -> Option<ShardId> {
     keys.iter().all(|(_, _, owner)| *owner == first).then_some(first)
 }
 
-fn split(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, seeds: &RandomState, shards: usize) -> Plan {
+fn split(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, routing: &Routing) -> Plan {
     let KeySpec::Range { first, step, .. } = id.info().keys else {
         unreachable!("the generator lets only ranges of keys be split");
     };
-    let Some(keys) = owners(id, argv, seeds, shards) else { return Plan::Here };
+    let Some(keys) = owners(id, argv, call.db, routing) else { return Plan::Here };
     if let Some(owner) = single(&keys) {
         return Plan::One(owner);
     }
@@ -149,8 +148,8 @@ fn split(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, seeds: &Random
     Plan::Several(Transaction { parts, assembly: Assembly::Merge { merge, owners: part_of_key } })
 }
 
-fn gather(id: CommandId, argv: Argv<'_>, call: Call, seeds: &RandomState, shards: usize) -> Plan {
-    let Some(keys) = owners(id, argv, seeds, shards) else { return Plan::Here };
+fn gather(id: CommandId, argv: Argv<'_>, call: Call, routing: &Routing) -> Plan {
+    let Some(keys) = owners(id, argv, call.db, routing) else { return Plan::Here };
     if let Some(owner) = single(&keys) {
         return Plan::One(owner);
     }
