@@ -16,6 +16,7 @@ pub mod intents;
 pub mod merge;
 pub mod message;
 mod peers;
+pub mod places;
 pub mod plan;
 pub mod route;
 pub mod routing;
@@ -109,12 +110,13 @@ impl Shard {
     pub fn new(options: ShardOptions) -> Self {
         let ShardOptions { id, shards, seeds, random_seed, config, host, now_ms } = options;
         assert!(id < shards && shards <= route::SHARDS_MAX, "shard {id} of {shards}");
+        let routing = Routing::new(seeds.clone(), shards, config.locality.clone(), config.pinned_databases);
         Self {
             transactions: Transactions::new(id, &seeds),
             core: Core {
                 id,
                 shards,
-                routing: Routing::new(seeds.clone(), shards),
+                routing,
                 keyspace: Keyspace::new(seeds),
                 now_ms,
                 random: Random::new(random_seed),

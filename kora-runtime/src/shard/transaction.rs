@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use ahash::RandomState;
 
-use super::core::{Core, EffectSink};
+use super::core::{Core, Effect, EffectSink};
 use super::execute::{count_merged, execute, execute_part};
 use super::intents::{Intents, Mode, Scope, Ticket};
 use super::merge;
@@ -265,7 +265,7 @@ fn fetch_one(core: &mut Core, fetch: &Fetch) -> Option<Detached> {
     if fetch.take { cx.detach(fetch.db, &fetch.key) } else { cx.duplicate(fetch.db, &fetch.key) }
 }
 
-type Finish = (Vec<Write>, Vec<super::core::Effect>);
+type Finish = (Vec<Write>, Vec<Effect>);
 
 /// Runs a command on values that were fetched from their owners: for its time they are this shard's keyspace, so that its handler is the one that also
 /// runs when all keys are local. Returns what each participant has to store and tell.
@@ -305,8 +305,8 @@ fn run_gathered(
                 writes.push(Write { db: fetch.db, key: fetch.key.clone(), value });
             }
         }
-        let told =
-            effects.iter().filter(|effect| fetches.iter().any(|fetch| fetch.key == effect.key)).cloned().collect();
+        let is_of = |effect: &Effect| fetches.iter().any(|fetch| fetch.db == effect.db && fetch.key == effect.key);
+        let told = effects.iter().filter(|effect| is_of(effect)).cloned().collect();
         finishes.push((writes, told));
     }
     debug_assert!(core.keyspace.is_empty(), "a gathered command made a key that it did not declare");
