@@ -20,8 +20,9 @@ use crate::settings::{CONFIG, Given, LOG_FORMAT, Origin};
 const SHOWN: &[(&str, &[&str])] = &[
     ("Listening", &["port", "bind", "unixsocket", "unixsocketperm", "tcp-backlog"]),
     ("Connections", &["requirepass", "protected-mode", "maxclients", "timeout", "tcp-keepalive"]),
-    ("Process", &["shards", "dir", "pipeline-order", "loglevel"]),
     ("Where keys live", &["locality", "pinned-databases"]),
+    // The last heading is also that of --log-format.
+    ("Process", &["shards", "dir", "pipeline-order", "loglevel"]),
 ];
 
 const SET: &str = "set";
