@@ -2,6 +2,8 @@
 //!
 //! Owns: one [`Client`] per session. Refuses to know: buffers, replies, sockets.
 
+use std::collections::BTreeMap;
+
 use crate::reply::Protocol;
 use crate::table::CommandId;
 
@@ -59,6 +61,14 @@ pub struct Client {
     pub no_evict: bool,
     /// CLIENT NO-TOUCH.
     pub no_touch: bool,
+    /// What it reads is remembered for it (CLIENT TRACKING); goes into every call.
+    pub tracks: bool,
+    /// Channels it has subscribed to.
+    pub channels: u32,
+    /// Patterns it has subscribed to.
+    pub patterns: u32,
+    /// Shard channels it has subscribed to.
+    pub shard_channels: u32,
     /// When it connected, Unix milliseconds.
     pub created_ms: u64,
     /// When its last command came, Unix milliseconds.
@@ -90,6 +100,10 @@ impl Client {
             reply_mode: ReplyMode::On,
             no_evict: false,
             no_touch: false,
+            tracks: false,
+            channels: 0,
+            patterns: 0,
+            shard_channels: 0,
             created_ms: now_ms,
             last_ms: now_ms,
             last_command: None,
@@ -105,6 +119,8 @@ impl Client {
 #[derive(Debug, Default)]
 pub struct Clients {
     slots: Vec<Option<Client>>,
+    /// Sessions by client id.
+    sessions: BTreeMap<u64, u32>,
     /// Sessions that are to be closed and have not been looked at yet.
     killed: Vec<u32>,
 }
@@ -116,18 +132,26 @@ impl Clients {
         if self.slots.len() <= index {
             self.slots.resize_with(index + 1, || None);
         }
+        self.sessions.insert(client.id, session);
         self.slots[index] = Some(client);
     }
 
     /// Forgets the client of a session.
     pub fn remove(&mut self, session: u32) {
-        self.slots[session as usize] = None;
+        if let Some(client) = self.slots[session as usize].take() {
+            self.sessions.remove(&client.id);
+        }
     }
 
     /// The client of an open session.
     #[inline]
     pub fn of(&mut self, session: u32) -> &mut Client {
         self.slots[session as usize].as_mut().expect("an open session has a client")
+    }
+
+    /// The session of a client, when it is one of this shard's.
+    pub fn session_of(&self, id: u64) -> Option<u32> {
+        self.sessions.get(&id).copied()
     }
 
     /// All clients.

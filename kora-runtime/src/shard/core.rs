@@ -4,6 +4,7 @@
 //! Refuses to know: other shards, sessions' buffers, intents.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::clients::Clients;
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::host::Host;
 use crate::keyspace::{Database, Entry, Event, Keyspace};
 use crate::random::Random;
+use crate::table::Extensions;
 use crate::types::Big;
 
 /// Who wants to hear of every change, in the order in which changes happen on this shard.
@@ -40,6 +42,15 @@ pub enum EffectSink {
     Hook(EffectHook),
     /// Kept for the keys' owners.
     Capture(Vec<Effect>),
+}
+
+/// Bytes for clients that did not ask for them just now: messages, invalidations.
+#[derive(Debug, Clone)]
+pub struct Push {
+    /// The sessions of this shard that get them.
+    pub sessions: Vec<u32>,
+    /// What they get, encoded once for all of them.
+    pub bytes: Rc<[u8]>,
 }
 
 /// What is left to drop, a slice at a time.
@@ -127,6 +138,22 @@ pub struct Core {
     pub(super) sweep_at: (usize, u64),
     /// Who hears of changes.
     pub(super) effects: EffectSink,
+    /// Someone hears of changes at all: the one branch that a change pays for it.
+    pub(super) listening: bool,
+    /// Something was left for the shard to do after the command that runs: the fields below.
+    pub(super) attention: bool,
+    /// What kora-ext plugged in.
+    pub extensions: Extensions,
+    /// Extensions want to hear of changes.
+    pub(crate) extensions_listen: bool,
+    /// Changes that extensions have not heard of yet.
+    pub(super) told: Vec<Effect>,
+    /// What extensions say to themselves on other shards, by shard.
+    pub(super) notes: Vec<Vec<u8>>,
+    /// Bytes for clients of this shard.
+    pub(super) pushes: Vec<Push>,
+    /// The client whose command runs, 0 for none: it may not want to hear of its own changes.
+    pub(crate) acting_client: u64,
 }
 
 impl std::fmt::Debug for Core {
@@ -139,15 +166,40 @@ impl Core {
     /// Tells whoever listens that a key changed, and counts it.
     #[inline]
     pub fn changed(&mut self, db: u8, event: Event, key: &[u8]) {
+        self.stats.dirty += 1;
+        if self.listening {
+            self.tell(db, event, key);
+        }
+    }
+
+    /// Tells a change to everyone who listens.
+    #[cold]
+    fn tell(&mut self, db: u8, event: Event, key: &[u8]) {
         match &mut self.effects {
             EffectSink::Nobody => {}
             EffectSink::Hook(hook) => hook(db, event, key),
             EffectSink::Capture(effects) => {
+                // Its owner counts and tells it.
+                self.stats.dirty -= 1;
                 effects.push(Effect { db, event, key: key.into() });
                 return;
             }
         }
-        self.stats.dirty += 1;
+        if self.extensions_listen {
+            self.told.push(Effect { db, event, key: key.into() });
+            self.attention = true;
+        }
+    }
+
+    /// Finds out again whether anyone hears of changes; to be called whenever someone starts or stops to.
+    pub(crate) fn listen_anew(&mut self) {
+        self.listening = !matches!(self.effects, EffectSink::Nobody) || self.extensions_listen;
+    }
+
+    /// Leaves bytes for sessions of this shard.
+    pub(crate) fn push(&mut self, push: Push) {
+        self.pushes.push(push);
+        self.attention = true;
     }
 
     /// The access clock of a key that is touched now.

@@ -23,6 +23,7 @@ use crate::table::{self, Access, CommandId};
 #[inline]
 pub fn execute(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, reply: &mut ReplyBuf) {
     count(core, id);
+    core.acting_client = call.client_id;
     if let Err(error) = perform(core, call, id, argv, reply) {
         core.command_stats.of(id).failed += 1;
         refuse(core, &error, reply);
@@ -31,6 +32,7 @@ pub fn execute(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, reply
 
 /// Runs this shard's part of a command over several shards. The command is one command all the same: its coordinator counts it, by [`count_merged`].
 pub fn execute_part(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, reply: &mut ReplyBuf) {
+    core.acting_client = call.client_id;
     if let Err(error) = perform(core, call, id, argv, reply) {
         reply.error(&error);
     }

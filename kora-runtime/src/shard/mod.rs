@@ -8,6 +8,7 @@
 //! ```
 //! ARCHITECTURE.md, "The life of a request", tells the whole story.
 
+mod attention;
 pub mod clients;
 pub mod core;
 pub mod cx;
@@ -49,7 +50,7 @@ use crate::limits;
 use crate::random::Random;
 use crate::reply::{Protocol, ReplyBuf};
 use crate::resp::decode::{DecodeLimits, Decoded};
-use crate::table::{self, CommandId, Flags, KeySpec, Resolved, Route};
+use crate::table::{self, CommandId, Extensions, Flags, KeySpec, Resolved, Route};
 
 /// What a shard is made with.
 pub struct ShardOptions {
@@ -67,6 +68,8 @@ pub struct ShardOptions {
     pub host: Arc<dyn Host>,
     /// The time now, Unix milliseconds.
     pub now_ms: u64,
+    /// What kora-ext plugs in; commands of a group that is not there reply with an error.
+    pub extensions: Extensions,
 }
 
 /// What one turn of a command came to.
@@ -108,7 +111,7 @@ impl std::fmt::Debug for Shard {
 impl Shard {
     /// An empty shard.
     pub fn new(options: ShardOptions) -> Self {
-        let ShardOptions { id, shards, seeds, random_seed, config, host, now_ms } = options;
+        let ShardOptions { id, shards, seeds, random_seed, config, host, now_ms, extensions } = options;
         assert!(id < shards && shards <= route::SHARDS_MAX, "shard {id} of {shards}");
         let routing = Routing::new(seeds.clone(), shards, config.locality.clone(), config.pinned_databases);
         Self {
@@ -131,6 +134,14 @@ impl Shard {
                 active_expire: true,
                 sweep_at: (0, 0),
                 effects: EffectSink::Nobody,
+                listening: false,
+                attention: false,
+                extensions,
+                extensions_listen: false,
+                told: Vec::new(),
+                notes: vec![Vec::new(); shards],
+                pushes: Vec::new(),
+                acting_client: 0,
             },
             sessions: Vec::new(),
             free: Vec::new(),
@@ -160,6 +171,7 @@ impl Shard {
     /// Calls `hook` for every change on this shard, in the order in which they happen.
     pub fn on_effect(&mut self, hook: EffectHook) {
         self.core.effects = EffectSink::Hook(hook);
+        self.core.listen_anew();
     }
 
     /// Sets the clock. Time may stand still or jump; expiry goes by it.
@@ -188,6 +200,7 @@ impl Shard {
     /// Closes a session. Replies that are still on their way to it are dropped when they come.
     pub fn close(&mut self, session: u32) {
         self.sessions[session as usize] = None;
+        self.client_gone(session);
         self.core.clients.remove(session);
         self.free.push(session);
     }
@@ -331,7 +344,12 @@ impl Shard {
                 Ok(Decoded::Command { consumed }) => {
                     let words = decoder.words(rest);
                     match self.command(index, &mut session, words) {
-                        Flow::Next => session.consumed += consumed,
+                        Flow::Next => {
+                            session.consumed += consumed;
+                            if self.core.attention {
+                                self.attend(Some((index, &mut session)));
+                            }
+                        }
                         Flow::Wait => {
                             session.stalled = true;
                             break;
@@ -406,7 +424,14 @@ impl Shard {
             return Flow::Next;
         }
         client.last_command = Some(id);
-        let call = Call { db: client.db, protocol, no_touch: client.no_touch, client_id: client.id };
+        let call = Call {
+            db: client.db,
+            protocol,
+            no_touch: client.no_touch,
+            tracks: client.tracks,
+            nested: false,
+            client_id: client.id,
+        };
         match plan(id, argv, call, &self.core.routing) {
             Plan::Session => {
                 if !session.is_settled() {
@@ -429,6 +454,24 @@ impl Shard {
                 session.forwarded_bytes += outbox.len() - before;
                 self.congested |= outbox.len() > limits::BATCH_BYTES_MAX;
                 self.core.stats.forwarded_commands += 1;
+                Flow::Next
+            }
+            Plan::Scatter(merge) => {
+                if !session.is_settled() {
+                    return Flow::Wait;
+                }
+                let audience = self.audience(id, argv);
+                if audience.is_empty() || audience == [self.core.id] {
+                    return self.run_here(index, session, call, id, argv, false);
+                }
+                let discard = self.discards_reply(index);
+                let to = session.await_reply(index, discard);
+                session.barrier = true;
+                let mut frame = Vec::new();
+                write_frame(&mut frame, id, argv);
+                let mut steps = std::mem::take(&mut self.steps);
+                self.transactions.scatter(to, call, frame, merge, audience, &mut steps);
+                self.steps = steps;
                 Flow::Next
             }
             Plan::Several(transaction) => {
@@ -592,7 +635,9 @@ fn keep_spare(spare: &mut Vec<Vec<u8>>, mut buffer: Vec<u8>) {
 /// merge as several would.
 #[inline]
 fn execute_merged(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, reply: &mut ReplyBuf) {
-    if let Route::AllShards(merge @ table::Merge::Custom(_)) = id.info().route {
+    if let Route::AllShards(merge @ table::Merge::Custom(_)) | Route::Scatter(merge @ table::Merge::Custom(_)) =
+        id.info().route
+    {
         let mut part = ReplyBuf::new(call.protocol);
         execute(core, call, id, argv, &mut part);
         merge::merge(merge, argv, &[part.as_bytes()], &[], reply);

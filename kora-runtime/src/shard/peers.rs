@@ -15,7 +15,7 @@ use crate::reply::ReplyBuf;
 impl Shard {
     /// Handles what another shard sent.
     pub fn receive(&mut self, from: ShardId, envelope: Envelope) {
-        let Envelope { requests, replies, messages } = envelope;
+        let Envelope { requests, replies, messages, notes } = envelope;
         self.deliver_all(&replies);
         let mut steps = std::mem::take(&mut self.steps);
         for message in messages {
@@ -23,7 +23,9 @@ impl Shard {
         }
         self.steps = steps;
         self.perform_steps();
+        self.receive_notes(from, &notes);
         self.serve(from, &requests);
+        keep_spare(&mut self.spare, notes);
         keep_spare(&mut self.spare, requests);
         keep_spare(&mut self.spare, replies);
         self.settle();
@@ -122,12 +124,14 @@ impl Shard {
     /// Brings everything to rest: transactions' steps, then sessions that may go on, until nothing moves.
     pub(super) fn settle(&mut self) {
         self.perform_steps();
+        self.attend(None);
         while let Some(session) = self.resume.pop() {
             let may_go_on = self.session(session).is_some_and(|open| open.stalled && !open.barrier && !open.is_full());
             if may_go_on && !self.congested {
                 // A session that still has to wait marks itself stalled again and is resumed by what it waits for.
                 self.advance(session);
                 self.perform_steps();
+                self.attend(None);
             }
         }
     }
@@ -143,6 +147,7 @@ impl Shard {
                 requests: self.spare.pop().unwrap_or_default(),
                 replies: self.spare.pop().unwrap_or_default(),
                 messages: Vec::new(),
+                notes: Vec::new(),
             };
             send(peer, std::mem::replace(&mut self.outboxes[peer], empty));
         }

@@ -20,6 +20,8 @@ pub enum Plan {
     Session,
     /// On this one shard.
     One(ShardId),
+    /// On the shards whom it concerns, without intents, merged so.
+    Scatter(Merge),
     /// On several shards, as one transaction.
     Several(Transaction),
 }
@@ -43,6 +45,8 @@ pub enum Assembly {
         /// Index into the parts, one for each key.
         owners: Vec<usize>,
     },
+    /// The replies of shards that hold no intents are merged.
+    Scatter(Merge),
     /// The command runs on the fetched values.
     Gather,
 }
@@ -72,6 +76,7 @@ pub fn plan(id: CommandId, argv: Argv<'_>, call: Call, routing: &Routing) -> Pla
         Route::Custom(which) => Plan::One(table::custom_route(which, argv, shards)),
         Route::Split(merge) => split(id, argv, call, merge, routing),
         Route::Gather => gather(id, argv, call, routing),
+        Route::Scatter(merge) => Plan::Scatter(merge),
         Route::AllShards(merge) => all_shards(id, argv, call, merge, shards),
     }
 }

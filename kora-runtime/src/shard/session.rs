@@ -154,6 +154,17 @@ impl Session {
         result
     }
 
+    /// Appends bytes that are no reply. They go out at once, whatever replies are still awaited.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.out.bytes_mut().extend_from_slice(bytes);
+        self.batch_end = self.first_seq;
+    }
+
+    /// Bytes of replies and pushes that the socket has not taken.
+    pub(super) fn unsent_bytes(&self) -> usize {
+        self.out.len()
+    }
+
     /// Takes a place in the order of replies for one that comes from elsewhere.
     #[inline]
     pub(super) fn await_reply(&mut self, session: u32, discard: bool) -> ReplyTo {

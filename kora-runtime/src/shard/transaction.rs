@@ -24,7 +24,7 @@ use super::plan::{Assembly, Transaction};
 use crate::argv::{Argv, Span};
 use crate::keyspace::{Detached, Keyspace};
 use crate::reply::ReplyBuf;
-use crate::table::CommandId;
+use crate::table::{CommandId, Merge};
 
 /// The shard that gives transactions their order.
 pub const SEQUENCER: ShardId = 0;
@@ -130,6 +130,34 @@ impl Transactions {
         steps.push(Step::Send(SEQUENCER, TxnMessage::Sequence { txn, parts }));
     }
 
+    /// Runs a command on several shards without intents, and merges what they reply.
+    pub fn scatter(
+        &mut self,
+        to: ReplyTo,
+        call: Call,
+        frame: Vec<u8>,
+        merge: Merge,
+        audience: Vec<ShardId>,
+        steps: &mut Vec<Step>,
+    ) {
+        self.begun += 1;
+        let txn = TxnId::new(self.id, self.begun);
+        for &shard in &audience {
+            steps.push(Step::Send(shard, TxnMessage::Scatter { txn, call, frame: frame.clone() }));
+        }
+        let coordination = Coordination {
+            to,
+            call,
+            frame,
+            fetches: Vec::new(),
+            outcomes: audience.iter().map(|_| None).collect(),
+            missing: audience.len(),
+            participants: audience,
+            assembly: Assembly::Scatter(merge),
+        };
+        self.coordinating.insert(txn, coordination);
+    }
+
     /// Handles one message.
     pub fn receive(&mut self, core: &mut Core, message: TxnMessage, steps: &mut Vec<Step>) {
         match message {
@@ -149,8 +177,14 @@ impl Transactions {
                     self.waiting.insert(ticket, waiting);
                 }
             }
+            TxnMessage::Scatter { txn, call, frame } => {
+                let outcome = Outcome::Reply(self.run_frame(core, call, &frame, execute_part));
+                let done = TxnMessage::Done { txn, participant: self.id, outcome };
+                steps.push(Step::Send(txn.coordinator(), done));
+            }
             TxnMessage::Done { txn, participant, outcome } => self.done(core, txn, participant, outcome, steps),
-            TxnMessage::Finish { txn, writes, effects } => {
+            TxnMessage::Finish { txn, client_id, writes, effects } => {
+                core.acting_client = client_id;
                 for Write { db, key, value } in writes {
                     if let Some(value) = value {
                         super::cx::ShardCx::new(core, Call::internal(db)).attach(db, &key, value);
@@ -232,28 +266,45 @@ impl Transactions {
         let mut reply = ReplyBuf::new(coordination.call.protocol);
         let finishes = match &coordination.assembly {
             Assembly::Merge { merge, owners } => {
-                let replies: Vec<Vec<u8>> = outcomes
-                    .into_iter()
-                    .map(|outcome| match outcome {
-                        Some(Outcome::Reply(bytes)) => bytes,
-                        _ => unreachable!("a merged part replies"),
-                    })
-                    .collect();
-                let parts: Vec<&[u8]> = replies.iter().map(Vec::as_slice).collect();
-                merge::merge(*merge, argv, &parts, owners, &mut reply);
+                merge_outcomes(*merge, argv, outcomes, owners, &mut reply);
                 count_merged(core, id, reply.as_bytes());
                 coordination.participants.iter().map(|_| (Vec::new(), Vec::new())).collect()
+            }
+            Assembly::Scatter(merge) => {
+                merge_outcomes(*merge, argv, outcomes, &[], &mut reply);
+                count_merged(core, id, reply.as_bytes());
+                Vec::new()
             }
             Assembly::Gather => {
                 let call = coordination.call;
                 run_gathered(core, &mut self.overlay, call, id, argv, &coordination.fetches, outcomes, &mut reply)
             }
         };
+        let client_id = coordination.call.client_id;
         for (participant, (writes, effects)) in coordination.participants.iter().zip(finishes) {
-            steps.push(Step::Send(*participant, TxnMessage::Finish { txn, writes, effects }));
+            steps.push(Step::Send(*participant, TxnMessage::Finish { txn, client_id, writes, effects }));
         }
         steps.push(Step::Reply(Target { shard: self.id, to: coordination.to }, reply.into_bytes()));
     }
+}
+
+/// One reply out of those of all parts.
+fn merge_outcomes(
+    merge: Merge,
+    argv: Argv<'_>,
+    outcomes: Vec<Option<Outcome>>,
+    owners: &[usize],
+    reply: &mut ReplyBuf,
+) {
+    let replies: Vec<Vec<u8>> = outcomes
+        .into_iter()
+        .map(|outcome| match outcome {
+            Some(Outcome::Reply(bytes)) => bytes,
+            _ => unreachable!("a merged part replies"),
+        })
+        .collect();
+    let parts: Vec<&[u8]> = replies.iter().map(Vec::as_slice).collect();
+    merge::merge(merge, argv, &parts, owners, reply);
 }
 
 /// How a frame is run: as a command, or as a part of one.
