@@ -114,6 +114,7 @@ impl Engine {
                 let local = tokio::task::LocalSet::new();
                 local.spawn_local(Rc::clone(&driver).flush_forever());
                 local.spawn_local(Rc::clone(&driver).maintain_forever());
+                local.spawn_local(Rc::clone(&driver).wake_forever());
                 local.block_on(&runtime, driver.receive_forever(mailbox));
             };
             threads.push(std::thread::Builder::new().name(format!("shard-{id}")).spawn(run)?);

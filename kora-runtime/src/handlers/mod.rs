@@ -20,5 +20,7 @@ pub mod session;
 pub mod set;
 pub mod sorted_set;
 pub mod string;
+pub mod timeout;
+pub mod transactions;
 
 pub use help::help;

@@ -12,6 +12,7 @@ use crate::reply::{ArrayReply, Bulk, MapReply, ReplyBuf, Simple};
 use crate::shard::core::Core;
 use crate::shard::cx::ShardCx;
 use crate::shard::places::database_number;
+use crate::shard::watch;
 use crate::table::{ServerCommands, args};
 
 impl ServerCommands for ShardCx<'_> {
@@ -213,7 +214,14 @@ impl ServerCommands for ShardCx<'_> {
                 "ERR SWAPDB {first} {second} is not possible: one of these databases is pinned to a shard on which the keys of the other are not"
             )));
         }
+        for db in [first, second] {
+            watch::touch_existing(self.core, db);
+        }
         self.core.keyspace.swap(usize::from(first), usize::from(second));
+        for db in [first, second] {
+            watch::touch_existing(self.core, db);
+            self.core.database_touched(db);
+        }
         self.core.stats.dirty += 1;
         Ok(())
     }
@@ -230,6 +238,7 @@ impl ServerCommands for ShardCx<'_> {
 
 /// Empties a database; what was in it is dropped in slices.
 fn flush(core: &mut Core, db: usize) {
+    watch::touch_existing(core, db as u8);
     let database = core.keyspace.flush(db);
     core.stats.dirty += database.len() as u64;
     core.graveyard.bury_database(database);

@@ -49,6 +49,8 @@ pub enum Assembly {
     Scatter(Merge),
     /// The command runs on the fetched values.
     Gather,
+    /// An EXEC in steps: the shard goes on with it.
+    Exec,
 }
 
 type KeyModes = Vec<(Box<[u8]>, Mode)>;
@@ -150,9 +152,19 @@ fn split(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, routing: &Rout
 
 fn gather(id: CommandId, argv: Argv<'_>, call: Call, routing: &Routing) -> Plan {
     let Some(keys) = owners(id, argv, call.db, routing) else { return Plan::Here };
-    if let Some(owner) = single(&keys) {
-        return Plan::One(owner);
+    match single(&keys) {
+        Some(owner) => Plan::One(owner),
+        None => Plan::Several(gather_keys(argv, call, keys)),
     }
+}
+
+/// A command that gathers, as a transaction even when all its keys are on one shard: its coordinator decides at the last moment whether it runs.
+/// `None` when its arguments do not parse.
+pub fn gather_always(id: CommandId, argv: Argv<'_>, call: Call, routing: &Routing) -> Option<Transaction> {
+    Some(gather_keys(argv, call, owners(id, argv, call.db, routing)?))
+}
+
+fn gather_keys(argv: Argv<'_>, call: Call, keys: Vec<(Place, ShardId)>) -> Transaction {
     let mut by_shard: Vec<(ShardId, Vec<Fetch>)> = Vec::new();
     for (Place { db, index, access }, owner) in keys {
         let key = argv.get(index).unwrap_or_default().into();
@@ -170,7 +182,7 @@ fn gather(id: CommandId, argv: Argv<'_>, call: Call, routing: &Routing) -> Plan 
             (shard, Part { scope, work: Work::Fetch(each_once(fetches)), call })
         })
         .collect();
-    Plan::Several(Transaction { parts, assembly: Assembly::Gather })
+    Transaction { parts, assembly: Assembly::Gather }
 }
 
 /// Each key once, taken when it is to be taken by any of its mentions.
