@@ -53,6 +53,8 @@ SUITES = {
     "redis-cli": Suite(tools.redis_cli),
     "redis-benchmark": Suite(tools.redis_benchmark),
     "redis-py": Suite(python("with_redis_py.py")),
+    "redis-py-atomic": Suite(python("with_redis_py_atomic.py")),
+    "redis-py-messages": Suite(python("with_redis_py_messages.py")),
     "ioredis": Suite(node("with_ioredis.cjs")),
     "bad-input": Suite(bad_input.open_server),
 }
