@@ -56,6 +56,7 @@ SUITES = {
     "redis-py-atomic": Suite(python("with_redis_py_atomic.py")),
     "redis-py-messages": Suite(python("with_redis_py_messages.py")),
     "ioredis": Suite(node("with_ioredis.cjs")),
+    "ioredis-atomic": Suite(node("with_ioredis_atomic.cjs")),
     "bad-input": Suite(bad_input.open_server),
 }
 """Suites that take any running server."""
