@@ -57,6 +57,9 @@ SUITES = {
     "redis-py-messages": Suite(python("with_redis_py_messages.py")),
     "ioredis": Suite(node("with_ioredis.cjs")),
     "ioredis-atomic": Suite(node("with_ioredis_atomic.cjs")),
+    "bullmq": Suite(node("with_bullmq.cjs"), flags=("--locality", "bull:*:")),
+    "bullmq-one-slot": Suite(node("with_bullmq.cjs", KORA_BULL_PREFIX="{bull}")),
+    "redlock": Suite(node("with_redlock.cjs")),
     "bad-input": Suite(bad_input.open_server),
 }
 """Suites that take any running server."""
