@@ -14,7 +14,7 @@ from harness import TARGET
 CACHE = os.path.join(TARGET, "clients")
 FETCH_SECONDS_MAX = 300
 
-PYTHON = ("redis==8.*", "celery==5.*", "rq==3.*", "Django==5.2.*", "django-redis==7.*")
+PYTHON = ("redis==8.*", "celery[redis]==5.*", "rq==3.*", "Django==5.2.*", "django-redis==7.*")
 
 IOREDIS, IOREDIS_NODE_MIN, IOREDIS_OLDER = "ioredis@6", 20, "ioredis@5"
 NODE = ("bullmq@6", "redlock@4")

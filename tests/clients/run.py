@@ -59,6 +59,8 @@ SUITES = {
     "ioredis-atomic": Suite(node("with_ioredis_atomic.cjs")),
     "bullmq": Suite(node("with_bullmq.cjs"), flags=("--locality", "bull:*:")),
     "bullmq-one-slot": Suite(node("with_bullmq.cjs", KORA_BULL_PREFIX="{bull}")),
+    "celery": Suite(python("with_celery.py")),
+    "rq": Suite(python("with_rq.py")),
     "sidekiq": Suite(python("with_sidekiq.py")),
     "django": Suite(python("with_django.py")),
     "redlock": Suite(node("with_redlock.cjs")),

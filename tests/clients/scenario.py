@@ -6,7 +6,9 @@ Start at `Scenario.run`. The deadline is a signal, so that a library that waits 
 
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 
@@ -86,6 +88,52 @@ class Background:
         if self._error is not None:
             raise self._error
         return self._value
+
+
+class Program:
+    """Another program that works for the check, with what it prints kept for the case that it fails."""
+
+    def __init__(self, *argv, environment=None):
+        self._output = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            [str(word) for word in argv],
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            env={**os.environ, **(environment or {})},
+        )
+
+    def output(self, bytes_max=1500):
+        self._output.seek(0)
+        return self._output.read().decode("utf-8", "replace")[-bytes_max:]
+
+    def running(self):
+        return self.process.poll() is None
+
+    def ends(self, code=0, seconds=15):
+        """Waits for the end of the program and checks how it ended."""
+        try:
+            got = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {seconds} s: {self.output()}") from None
+        assert got == code, f"exit code {got}: {self.output()}"
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.running():
+            self.process.kill()
+        self.process.wait()
+        self._output.close()
+
+
+def beside_python(name):
+    """A command that a package installed into this environment."""
+    return os.path.join(os.path.dirname(sys.executable), name)
 
 
 def equal(got, wanted, what=""):
