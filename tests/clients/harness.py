@@ -380,23 +380,26 @@ class Checks:
 
     def adopt(self, process_argv, environment=None, seconds=300):
         """Runs another program that prints `ok NAME` and `FAILED NAME: reason` lines and counts them as ours."""
-        program = subprocess.Popen(
-            process_argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **(environment or {})},
-            start_new_session=True,
-        )
-        try:
-            out, err = program.communicate(timeout=seconds)
+        # Files and not pipes: a process left behind would keep a pipe open, and the end of the program would not be seen.
+        with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complained:
+            program = subprocess.Popen(
+                process_argv,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=complained,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+            )
             late = False
-        except subprocess.TimeoutExpired:
-            late = True
-            kill_session(program.pid)
-            out, err = program.communicate()
-        left = kill_session(program.pid)
+            try:
+                program.wait(seconds)
+            except subprocess.TimeoutExpired:
+                late = True
+            finally:
+                left = kill_session(program.pid)
+            program.wait()
+            said.seek(0), complained.seek(0)
+            out, err = said.read(), complained.read()
         before, failed_before = self.passed + self.failed, self.failed
         for line in out.splitlines():
             if line.startswith("ok "):

@@ -2,7 +2,7 @@
 
 Owns: what a Python program does to have several commands take effect as one. Refuses to know: how the server was started.
 Start at `Atomic`; every method is a check, or a part of one. Keys of a check carry different names without a tag, so that a
-server of several shards meets transactions over more than one of them; the keys of a script are tagged, as a cluster asks.
+server of several shards meets transactions and scripts over more than one of them.
 """
 
 import sys
@@ -268,6 +268,24 @@ class Atomic:
         workers = [Background(work) for _ in range(6)]
         equal(sorted(n for worker in workers for n in worker.result()), list(range(1, 601)))
 
+    def scripts_over_many_keys(self):
+        """Six keys without a tag, which a cluster would refuse; one server takes them, and nobody sees half of it."""
+        keys = [f"lua:far:{n}" for n in range(6)]
+        everywhere = self.client.register_script("for n = 1, #KEYS do redis.call('INCR', KEYS[n]) end return #KEYS")
+        self.client.delete(*keys)
+
+        def work():
+            client = self.connect()
+            seen = [everywhere(keys=keys, client=client) for _ in range(50)]
+            client.close()
+            return seen
+
+        workers, reader = [Background(work) for _ in range(4)], self.connect()
+        while any(worker.running() for worker in workers):
+            equal(len(set(reader.mget(keys))), 1, "different values")
+        equal([len(worker.result()) for worker in workers], [50] * 4)
+        equal(self.client.mget(keys), [b"200"] * 6)
+
     def kill_script(self):
         raises(redis.ResponseError, "No scripts in execution right now", self.client.script_kill)
         self.client.config_set("busy-reply-threshold", 50)
@@ -379,6 +397,7 @@ CHECKS = {
     "EVAL": Atomic.scripts,
     "registered scripts and NOSCRIPT": Atomic.registered,
     "scripts are atomic": Atomic.scripts_are_atomic,
+    "scripts over keys without a tag": Atomic.scripts_over_many_keys,
     "SCRIPT KILL": Atomic.kill_script,
     "functions": Atomic.functions,
     "locks": Atomic.locks,
