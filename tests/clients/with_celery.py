@@ -17,6 +17,9 @@ from scenario import Address, Program, Scenario, beside_python, equal, raises
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RESULT_SECONDS_MAX = 15
+WORKER = "check@local"
+TO_WORKER = {"destination": [WORKER], "timeout": 10}
+"""Remote control of one worker returns with its answer, and not after a time."""
 
 
 class Tasks:
@@ -45,13 +48,13 @@ class Tasks:
                 "--loglevel",
                 "WARNING",
                 "--hostname",
-                "check@local",
+                WORKER,
             ),
         )
 
         def answers():
             assert self.worker.running(), self.worker.output()
-            return self.app.control.ping(timeout=0.3)
+            return self.app.control.ping([WORKER], timeout=1)
 
         wait_until(answers, 15, "the worker to answer a ping")
 
@@ -128,18 +131,18 @@ class Tasks:
         equal(self.value(self.tasks.add.delay(1, 2)), 3, "a task afterwards")
 
     def controlled(self):
-        inspect = self.app.control.inspect(timeout=2)
-        registered = inspect.registered()["check@local"]
+        inspect = self.app.control.inspect(**TO_WORKER)
+        registered = inspect.registered()[WORKER]
         assert "celery_tasks.add" in registered, registered
-        equal(inspect.stats()["check@local"]["pool"]["max-concurrency"], 2)
-        equal([row["name"] for row in inspect.active_queues()["check@local"]], ["celery"])
-        equal(self.app.control.add_consumer("another", reply=True, timeout=2)[0]["check@local"]["ok"][:3], "add")
+        equal(inspect.stats()[WORKER]["pool"]["max-concurrency"], 2)
+        equal([row["name"] for row in inspect.active_queues()[WORKER]], ["celery"])
+        equal(self.app.control.add_consumer("another", reply=True, **TO_WORKER)[0][WORKER]["ok"][:3], "add")
         equal(self.value(self.tasks.add.apply_async((4, 5), queue="another")), 9)
-        self.app.control.cancel_consumer("another", reply=True, timeout=2)
-        self.tasks.add.apply_async((0, 0), queue="another")
-        equal(self.broker.llen("another"), 1)
+        equal(self.app.control.cancel_consumer("another", reply=True, **TO_WORKER)[0][WORKER]["ok"][:2], "no")
+        self.tasks.add.apply_async((0, 0), queue="unread")
+        equal(self.broker.llen("unread"), 1)
         with self.app.connection_for_write() as connection:
-            equal(connection.default_channel.queue_purge("another"), 1)
+            equal(connection.default_channel.queue_purge("unread"), 1)
 
     def ends_warmly(self):
         """SIGTERM: what runs is finished, what waits stays in the queue, and nothing is left unacknowledged."""

@@ -27,14 +27,14 @@ const checks = {
     await (await hasty.acquire("lock:a", 1000)).unlock();
   },
   "extends": async () => {
-    const lock = await hasty.acquire("lock:b", 500);
+    const lock = await hasty.acquire("lock:b", 5000);
     const longer = await lock.extend(60_000);
     assert.ok((await client.pttl("lock:b")) > 50_000);
     await longer.unlock();
     await assert.rejects(longer.extend(1000), /extend|expired/i);
   },
   "a lock that expired belongs to somebody else": async () => {
-    const late = await hasty.acquire("lock:c", 30);
+    const late = await hasty.acquire("lock:c", 300);
     const next = await patient.acquire("lock:c", 5000);
     await assert.rejects(late.extend(1000), /extend|expired/i);
     await assert.rejects(late.unlock(), /fully release/);

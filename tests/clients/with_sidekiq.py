@@ -51,7 +51,7 @@ class Sidekiq:
         return moved
 
     def fetch(self):
-        fetched = Background(self.connect().brpop, ["queue:critical", "queue:default", "queue:low"], 2)
+        fetched = Background(self.connect().brpop, ["queue:critical", "queue:default", "queue:low"], 0)
         wait_until(lambda: self.client.info("clients")["blocked_clients"] == 1, 10, "the fetch to block")
         self.push("low", {"jid": "1"})
         name, job = fetched.result()
