@@ -39,17 +39,7 @@ class Tasks:
         self.worker = Program(
             beside_python("celery"),
             *("--workdir", HERE, "--app", "celery_tasks"),
-            *(
-                "worker",
-                "--pool",
-                "prefork",
-                "--concurrency",
-                "2",
-                "--loglevel",
-                "WARNING",
-                "--hostname",
-                WORKER,
-            ),
+            *f"worker --pool prefork --concurrency 2 --loglevel WARNING --hostname {WORKER}".split(),
         )
 
         def answers():
