@@ -181,7 +181,7 @@ def main():
     configure(address)
     for alias in settings.CACHES:
         for name, check in CHECKS.items():
-            scenario.run(f"{alias}: {name}", check, caches[alias])
+            scenario.run(f"{alias} cache, {name}", check, caches[alias])
     scenario.finish()
 
 

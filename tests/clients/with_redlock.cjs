@@ -15,6 +15,9 @@ const patient = new Redlock([client], { retryCount: 400, retryDelay: 10, retryJi
 const hasty = new Redlock([client], { retryCount: 0 });
 const several = new Redlock(servers, { retryCount: 0 });
 
+const failures = new Set(); // of commands; the library itself says only that a lock could not be had
+for (const redlock of [patient, hasty, several]) redlock.on("clientError", (error) => failures.add(error.message));
+
 const checks = {
   "acquires, refuses a rival, releases": async () => {
     const lock = await patient.acquire("lock:a", 5000);
@@ -83,6 +86,7 @@ const checks = {
     }));
     assert.equal(await client.get("lock:n"), "50");
   },
+  "no command failed": async () => assert.deepEqual([...failures], []),
 };
 
 run(checks, async () => {
