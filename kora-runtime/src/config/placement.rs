@@ -234,7 +234,7 @@ mod tests {
         };
         check("", Ok(""));
         check("  bull:*:   q*/ ", Ok("bull:*: q*/"));
-        for wrong in ["bull:*", "*", "**:", "a*b*c", "a:*: b", "{*}:", "a{*:", "*}"] {
+        for wrong in ["bull:*", "*", "**:", "a*b*c", "{*}:", "a{*:", "*}"] {
             check(wrong, Err(Refusal::NotLocality));
         }
         check(&format!("*{}", "x".repeat(LOCALITY_PATTERN_BYTES_MAX)), Err(Refusal::WordTooLong(64)));
