@@ -103,6 +103,8 @@ pub struct Shard {
     execs: BTreeMap<TxnId, exec::Run>,
     /// Sessions that wait, by the waiter's name.
     blocked: BTreeMap<TxnId, u32>,
+    /// Clients that went while replies to them were under way, and who watched keys: by session and generation.
+    departed: BTreeMap<(u32, u32), attention::Departed>,
     /// When they give up, Unix milliseconds.
     deadlines: BTreeSet<(u64, TxnId)>,
     sessions: Vec<Option<Box<Session>>>,
@@ -141,6 +143,7 @@ impl Shard {
             execs: BTreeMap::new(),
             blocked: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            departed: BTreeMap::new(),
             core: Box::new(Core::new(CoreOptions {
                 id,
                 routing,
@@ -215,9 +218,11 @@ impl Shard {
             return;
         }
         if let Some(mut open) = self.sessions[session as usize].take() {
+            // The reply of a blocking command never comes; any other does.
+            let awaited = open.awaited() - usize::from(open.blocked.is_some());
             self.leave_lines(&mut open);
+            self.unwatch_departed(session, open.generation, awaited);
         }
-        self.core.unwatch(session);
         self.client_gone(session);
         self.core.clients.remove(session);
         self.free.push(session);
@@ -501,7 +506,8 @@ impl Shard {
                 let mut frame = Vec::new();
                 write_frame(&mut frame, id, argv);
                 let mut steps = std::mem::take(&mut self.steps);
-                self.transactions.scatter(to, call, frame, merge, audience, &mut steps);
+                let parts = audience.into_iter().map(|shard| (shard, frame.clone())).collect();
+                self.transactions.scatter(to, call, frame, merge, parts, &mut steps);
                 self.steps = steps;
                 Flow::Next
             }
