@@ -121,9 +121,15 @@ fn many(arg: &Arg, place: &Context<'_>) -> TokenStream {
         };
         let read = or_text(quote!(Many::<#ty>::parse_count(reader, count)), arg, place.row);
         let at_least_one = (!arg.optional || token == 1).then(|| {
+            // Where an incomplete group is the wrong number of arguments, none at all is no less so.
+            let none = if arg.errors.odd.as_deref() == Some("arity") {
+                odd_error(arg, place.row)
+            } else {
+                quote!(CommandError::Syntax)
+            };
             quote! {
                 if count == 0 {
-                    return Err(CommandError::Syntax);
+                    return Err(#none);
                 }
             }
         });

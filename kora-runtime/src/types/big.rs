@@ -5,6 +5,7 @@
 use super::hash::BigHash;
 use super::list::List;
 use super::set::BigSet;
+use super::stream::Stream;
 use super::zset::BigZset;
 
 pub use super::slab::Slab;
@@ -23,6 +24,8 @@ pub enum Big {
     Set(Box<BigSet>),
     /// A sorted set.
     Zset(Box<BigZset>),
+    /// A stream.
+    Stream(Box<Stream>),
 }
 
 impl Big {
@@ -34,6 +37,7 @@ impl Big {
             Self::Hash(hash) => size_of::<BigHash>() + hash.heap_bytes(),
             Self::Set(set) => size_of::<BigSet>() + set.heap_bytes(),
             Self::Zset(zset) => size_of::<BigZset>() + zset.heap_bytes(),
+            Self::Stream(stream) => size_of::<Stream>() + stream.heap_bytes(),
         }
     }
 
@@ -45,6 +49,7 @@ impl Big {
             Self::Zset(zset) => zset.len(),
             Self::Hash(hash) => hash.len(),
             Self::Set(set) => set.len(),
+            Self::Stream(stream) => usize::try_from(stream.len()).unwrap_or(usize::MAX),
         }
     }
 
@@ -65,6 +70,7 @@ impl Big {
             Self::Hash(hash) => hash.drain_some(max),
             Self::Set(set) => set.drain_some(max),
             Self::Zset(zset) => zset.drain_some(max),
+            Self::Stream(stream) => stream.drain_some(max),
         }
     }
 }
