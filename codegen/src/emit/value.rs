@@ -190,6 +190,10 @@ pub fn split(arg: &Arg, halves: &[Arg], context: &Context<'_>) -> TokenStream {
     let odd = odd_error(arg, context.row);
     let fields: Vec<_> = halves.iter().map(names::field).collect();
     quote! {
+        // A token with nothing behind it is an option without its value, not a list that does not come out even.
+        if reader.remaining() == 0 {
+            return Err(CommandError::Syntax);
+        }
         let half = reader.half().ok_or(#odd)?;
         #(let #fields = Many::parse_count(reader, half)?;)*
         Ok(Self { #(#fields),* })

@@ -186,11 +186,6 @@ impl StreamCommands for ShardCx<'_> {
         }
         let entries_added = entries_added.map(|entries| u64::try_from(entries).unwrap_or(0));
         let stream = self.write::<Stream>(key)?.ok_or(CommandError::NoSuchKey)?;
-        if last_id < stream.max_deleted_id() {
-            return Err(CommandError::Text(
-                "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id",
-            ));
-        }
         if stream.last().is_some_and(|top| last_id < top.id) {
             return Err(CommandError::Text(
                 "ERR The ID specified in XSETID is smaller than the target stream top item",
@@ -216,18 +211,14 @@ impl StreamCommands for ShardCx<'_> {
     fn xtrim(&mut self, args::Xtrim { key, trim, limit }: args::Xtrim<'_>) -> Result<i64, CommandError> {
         use args::{XtrimTrim, XtrimTrimMaxLenOperator, XtrimTrimMinIdOperator};
         let strategy = match trim {
-            None => None,
-            Some(XtrimTrim::MaxLen(trim)) => {
-                Some(above(trim.threshold, trim.operator == Some(XtrimTrimMaxLenOperator::Approximately)))
+            XtrimTrim::MaxLen(trim) => {
+                above(trim.threshold, trim.operator == Some(XtrimTrimMaxLenOperator::Approximately))
             }
-            Some(XtrimTrim::MinId(trim)) => {
-                Some(before(trim.threshold, trim.operator == Some(XtrimTrimMinIdOperator::Approximately))?)
+            XtrimTrim::MinId(trim) => {
+                before(trim.threshold, trim.operator == Some(XtrimTrimMinIdOperator::Approximately))?
             }
         };
-        if strategy.is_none() && limit.unwrap_or(0) == 0 {
-            return Err(CommandError::Text("ERR syntax error, XTRIM must be called with a trimming strategy"));
-        }
-        let trim = Trim::new(strategy, limit, self.config().stream_node_max_entries)?;
+        let trim = Trim::new(Some(strategy), limit, self.config().stream_node_max_entries)?;
         let Some(stream) = self.write::<Stream>(key)? else { return Ok(0) };
         let removed = trim.map_or(0, |trim| trim.apply(stream));
         if removed > 0 {

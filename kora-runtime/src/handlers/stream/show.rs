@@ -76,7 +76,8 @@ pub(super) fn info(stream: &Stream, full: Option<Option<i64>>, reply: &mut Reply
     let blocks = stream.blocks_len() as u64;
     number("length", stream.len(), reply);
     number("radix-tree-keys", blocks, reply);
-    // There is no radix tree: this is what Redis says of as many blocks that share no part of their ids.
+    // There is no radix tree. This is what Redis says of a stream of no block or one; with more its number depends on
+    // which bytes the ids of the blocks share.
     number("radix-tree-nodes", blocks + 1, reply);
     let first_id = stream.first().map_or(StreamId::MIN, |entry| entry.id);
     reply.bulk(b"last-generated-id");
