@@ -739,7 +739,7 @@ pub mod args {
                     .groups_of(2, 0)
                     .ok_or(CommandError::WrongArity("msetx"))?;
                 if count == 0 {
-                    return Err(CommandError::Syntax);
+                    return Err(CommandError::WrongArity("msetx"));
                 }
                 Many::<MsetxPairs<'_>>::parse_count(reader, count)?
             };
@@ -872,6 +872,9 @@ pub mod args {
     }
     impl<'a> Parse<'a> for XreadxStreams<'a> {
         fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
+            if reader.remaining() == 0 {
+                return Err(CommandError::Syntax);
+            }
             let half = reader
                 .half()
                 .ok_or(CommandError::Text("ERR Unbalanced list of streams"))?;
