@@ -144,6 +144,7 @@ fn route_in_words(route: &Route) -> String {
         Route::Split(how) => format!("the shards of its keys, each its own; merged by {}", merge(how)),
         Route::Gather => "one shard, to which the values of its keys are brought".to_owned(),
         Route::AllShards(how) => format!("every shard; merged by {}", merge(how)),
+        Route::Scatter(how) => format!("several shards, each when it gets there; merged by {}", merge(how)),
         Route::Any => "any shard".to_owned(),
         Route::Connection => "the connection itself".to_owned(),
         Route::Custom(name) => format!("the shard that `route::{name}` names"),

@@ -473,6 +473,7 @@ impl<'f, 'r, 't, 'd> Fields<'f, 'r, 't, 'd> {
         let route = match key.value.as_str() {
             "split" => Route::Split(self.merge(inner, key.at)?),
             "all-shards" => Route::AllShards(self.merge(inner, key.at)?),
+            "scatter" => Route::Scatter(self.merge(inner, key.at)?),
             "custom" => Route::Custom(self.custom(inner, key.at)?),
             other => {
                 let help = suggest::help(other, Route::TABLE_WORDS);

@@ -210,8 +210,10 @@ pub enum Route {
     Split(Merge),
     /// In one place, to which the values are brought.
     Gather,
-    /// On every shard.
+    /// On every shard, at one point of the order of transactions.
     AllShards(Merge),
+    /// On several shards, each when it gets there, after all earlier commands of the connection.
+    Scatter(Merge),
     /// Anywhere.
     Any,
     /// In the session.
@@ -224,7 +226,7 @@ impl Route {
     /// The words that stand alone.
     pub const WORDS: &'static [&'static str] = &["key", "gather", "any", "connection"];
     /// The words that are keys of an inline table.
-    pub const TABLE_WORDS: &'static [&'static str] = &["split", "all-shards", "custom"];
+    pub const TABLE_WORDS: &'static [&'static str] = &["split", "all-shards", "scatter", "custom"];
 }
 
 /// The type of one reply value.

@@ -138,6 +138,7 @@ impl Subject {
             config: Config::default(),
             host: Arc::new(NoHost),
             now_ms,
+            extensions: kora_runtime::table::Extensions::default(),
         });
         let session = shard.open(Peer::default());
         Self { shard, session, dirty: Vec::new(), now_ms }

@@ -7,6 +7,7 @@ pub mod argv;
 pub mod client;
 pub mod config;
 pub mod error;
+pub mod extension;
 pub mod glob;
 pub mod handlers;
 pub mod host;

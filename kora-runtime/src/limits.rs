@@ -47,6 +47,15 @@ pub const IDLE_BUFFER_BYTES_MAX: usize = 64 * KIB;
 /// Bytes of room that one read from a connection is given.
 pub const READ_BYTES: usize = 16 * KIB;
 
+/// Bytes of requests that a client which waits in a blocking command may send meanwhile before it is read no more.
+pub const BLOCKED_INPUT_BYTES_MAX: usize = MIB;
+/// Commands of one transaction; their bytes are bounded by `client-query-buffer-limit`.
+pub const QUEUED_COMMANDS_MAX: usize = 1024 * 1024;
+/// Keys that one client may watch.
+pub const WATCHED_KEYS_MAX: usize = 64 * KIB;
+/// Bytes of those keys.
+pub const WATCHED_BYTES_MAX: usize = 64 * MIB;
+
 // ----- Replies: enforced by the reply buffer and by the writing side of a connection ---------------------------------
 
 /// Bytes of one command's reply. A command that would pass it fails with an error instead.

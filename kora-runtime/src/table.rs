@@ -15,7 +15,9 @@ mod generated {
     use super::*;
     use crate::argv::{ArgvBuf, Cursor, LexBound, Many, ScoreBound, StreamIdArg};
     use crate::client::{FromReply, Value};
+    use crate::extension::{Extension, HasExtensions};
     use crate::reply::{ArrayReply, Bulk, MapReply, ReplyBuf, SetReply, Simple, Verbatim};
+    use crate::shard::cx::ShardCx;
 
     include!(concat!(env!("OUT_DIR"), "/table.rs"));
 }
@@ -53,8 +55,10 @@ pub enum Route {
     Split(Merge),
     /// In one place, to which the values of all keys are brought.
     Gather,
-    /// On every shard.
+    /// On every shard, at one point of the order of transactions.
     AllShards(Merge),
+    /// On several shards, each when it gets there, after all earlier commands of the connection.
+    Scatter(Merge),
     /// Anywhere.
     Any,
     /// In the session, on no shard.
@@ -317,6 +321,12 @@ impl Flags {
     /// These and `other`.
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// True when any of `other` is set.
+    #[inline]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 
     /// True when all of `other` are set.

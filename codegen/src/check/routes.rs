@@ -23,7 +23,7 @@ pub(super) fn keys_of_route(row: &Row, report: &mut Report) {
             }
         }
         Route::Gather if groups.is_empty() => report.error(at, format!("{name} has no keys to gather")),
-        Route::AllShards(_) | Route::Any | Route::Connection if !groups.is_empty() => {
+        Route::AllShards(_) | Route::Scatter(_) | Route::Any | Route::Connection if !groups.is_empty() => {
             report.error(at, format!("{name} has keys, so it runs where they are"));
         }
         _ => {}
@@ -50,7 +50,7 @@ pub(super) fn split_keys(row: &Row, report: &mut Report) {
 
 /// A merge makes the reply that the row declares.
 pub(super) fn merge(row: &Row, report: &mut Report) {
-    let (Route::Split(merge) | Route::AllShards(merge)) = &row.route.value else { return };
+    let (Route::Split(merge) | Route::AllShards(merge) | Route::Scatter(merge)) = &row.route.value else { return };
     let split = matches!(row.route.value, Route::Split(_));
     let fits = |reply: &ReplyType| match merge {
         Merge::Sum | Merge::Min | Merge::Max => reply.kind == ReplyKind::Integer && !reply.nullable,

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::traits::{self, Output};
 use super::{args, info, parse};
 use crate::keys::{self, Summary};
-use crate::model::{Owner, ReplyKind, ReplyType, Route, Row, Table};
+use crate::model::{ReplyKind, ReplyType, Route, Row, Table};
 use crate::names;
 
 /// Both dispatchers, the key visitor and the way from words to words.
@@ -70,9 +70,24 @@ pub fn arm(table: &Table, row: &Row) -> TokenStream {
     } else {
         (quote!(), quote!(args::#id::parse(argv)?,))
     };
-    let extension = row.route.value != Route::Connection && table.owner(&row.group) == Owner::Ext;
-    let reach = extension.then(|| quote!(let handlers = handlers.extension().ok_or(CommandError::Internal)?;));
-    let call = |writer: TokenStream| quote!(#trait_ident::#method(handlers, #arguments #writer)?);
+    // The arguments are parsed before the extension is taken from its place.
+    let call = |writer: TokenStream| {
+        if !traits::is_extension(table, row) {
+            return quote!(#trait_ident::#method(handlers, #arguments #writer)?);
+        }
+        let slot = names::ident(&names::snake(&row.group.value));
+        let (parse, words) = match row.args.is_empty() {
+            true => (quote!(), quote!()),
+            false => (quote!(let words = args::#id::parse(argv)?;), quote!(words,)),
+        };
+        quote!({
+            #parse
+            handlers.extended(
+                |extensions| &mut extensions.#slot,
+                |extension, cx| #trait_ident::#method(extension, cx, #words #writer),
+            )?
+        })
+    };
     let run = match traits::output(row) {
         Output::Returned(reply) => write_returned(&reply, &call(quote!())),
         Output::Written(reply) => {
@@ -92,7 +107,6 @@ pub fn arm(table: &Table, row: &Row) -> TokenStream {
     quote! {
         CommandId::#id => {
             #check
-            #reach
             #run
         }
     }

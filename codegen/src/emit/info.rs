@@ -327,6 +327,10 @@ fn route(route: &Route) -> TokenStream {
             let how = merge(how);
             quote!(Route::AllShards(#how))
         }
+        Route::Scatter(how) => {
+            let how = merge(how);
+            quote!(Route::Scatter(#how))
+        }
         Route::Any => quote!(Route::Any),
         Route::Connection => quote!(Route::Connection),
         Route::Custom(name) => {
@@ -417,7 +421,9 @@ fn custom(table: &Table) -> TokenStream {
     for row in &table.rows {
         match &row.route.value {
             Route::Custom(name) => routes.push(name),
-            Route::Split(Merge::Custom(name)) | Route::AllShards(Merge::Custom(name)) => merges.push(name),
+            Route::Split(Merge::Custom(name))
+            | Route::AllShards(Merge::Custom(name))
+            | Route::Scatter(Merge::Custom(name)) => merges.push(name),
             _ => {}
         }
     }

@@ -3,7 +3,7 @@
 //! Owns: what a method takes and returns, which follows from `reply`. Refuses to know: who calls it (`dispatch`).
 //! Start at [`traits`].
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::args;
@@ -83,6 +83,11 @@ pub fn trait_of(row: &Row) -> String {
     }
 }
 
+/// True when kora-ext handles the row.
+pub fn is_extension(table: &Table, row: &Row) -> bool {
+    row.route.value != Route::Connection && table.owner(&row.group) == Owner::Ext
+}
+
 /// Every trait, and the bounds that put them together.
 pub fn traits(table: &Table) -> TokenStream {
     let groups = table.groups_in_order();
@@ -96,32 +101,18 @@ pub fn traits(table: &Table) -> TokenStream {
         }
         let ident = names::group_trait(group);
         let doc = format!(" Handlers of the `{group}` group.");
-        items.push(one_trait(table, &doc, &ident.to_string(), &rows));
+        let supertrait = (*owner == Owner::Ext).then(|| quote!(: Extension));
+        items.push(one_trait(table, &doc, &ident.to_string(), supertrait.as_ref(), &rows));
         match owner {
             Owner::Runtime => core.push(ident),
-            Owner::Ext => extension.push(ident),
+            Owner::Ext => extension.push(((*group).to_owned(), ident)),
         }
     }
     let session: Vec<_> = table.rows.iter().filter(|row| row.route.value == Route::Connection).collect();
     let doc = " Handlers of the commands that are about the connection itself: rows with `route = \"connection\"`.";
-    items.push(one_trait(table, doc, "SessionCommands", &session));
-    let (reach, bound) = if extension.is_empty() {
-        (quote!(), quote!())
-    } else {
-        let reach = quote! {
-            /// Handlers of all groups that kora-ext owns.
-            pub trait ExtensionCommands: #(#extension)+* {}
-
-            impl<H: #(#extension)+*> ExtensionCommands for H {}
-
-            /// Reaches the extension, where there is one.
-            pub trait HasExtension {
-                /// The extension of this shard.
-                fn extension(&mut self) -> Option<&mut dyn ExtensionCommands>;
-            }
-        };
-        (reach, quote!(HasExtension+))
-    };
+    items.push(one_trait(table, doc, "SessionCommands", None, &session));
+    let reach = extensions(&extension);
+    let bound = if extension.is_empty() { quote!() } else { quote!(HasExtensions+) };
     let bounds = if core.is_empty() { quote!(#bound Sized) } else { quote!(#bound #(#core)+*) };
     quote! {
         #(#items)*
@@ -135,12 +126,47 @@ pub fn traits(table: &Table) -> TokenStream {
     }
 }
 
-fn one_trait(table: &Table, doc: &str, name: &str, rows: &[&Row]) -> TokenStream {
+/// What holds the extensions of a shard: a place for each group that kora-ext owns.
+fn extensions(groups: &[(String, Ident)]) -> TokenStream {
+    let fields = groups.iter().map(|(group, ident)| {
+        let (field, doc) = (names::ident(&names::snake(group)), format!(" Handlers of the `{group}` group."));
+        quote!(#[doc = #doc] pub #field: Option<Box<dyn #ident>>,)
+    });
+    let visits = groups.iter().enumerate().map(|(slot, (group, _))| {
+        let field = names::ident(&names::snake(group));
+        let slot = proc_macro2::Literal::u8_unsuffixed(slot as u8);
+        quote!(if let Some(extension) = &mut self.#field { visit(#slot, &mut **extension); })
+    });
+    let slots = groups.iter().enumerate().map(|(slot, (group, _))| {
+        let (name, doc) = (names::ident(&names::snake(group).to_uppercase()), format!(" The slot of `{group}`."));
+        let slot = proc_macro2::Literal::u8_unsuffixed(slot as u8);
+        quote!(#[doc = #doc] pub const #name: u8 = #slot;)
+    });
+    quote! {
+        /// The extensions of one shard: who handles the groups that kora-ext owns.
+        #[derive(Default)]
+        pub struct Extensions {
+            #(#fields)*
+        }
+
+        impl Extensions {
+            #(#slots)*
+
+            /// Visits those that are there, with the number of their slot.
+            #[allow(unused_variables)]
+            pub fn each(&mut self, visit: &mut dyn FnMut(u8, &mut dyn Extension)) {
+                #(#visits)*
+            }
+        }
+    }
+}
+
+fn one_trait(table: &Table, doc: &str, name: &str, supertrait: Option<&TokenStream>, rows: &[&Row]) -> TokenStream {
     let ident = names::ident(name);
     let methods = rows.iter().map(|row| method(table, row));
     quote! {
         #[doc = #doc]
-        pub trait #ident {
+        pub trait #ident #supertrait {
             #(#methods)*
         }
     }
@@ -151,8 +177,10 @@ pub fn method(table: &Table, row: &Row) -> TokenStream {
     let name = names::row_method(row);
     let doc = format!(" {}", row.summary.value);
     let place = format!(" `{}` → `{}`. `{}:{}`.", crate::syntax::row(row), row.reply.text, table.file, row.line());
-    let borrowing =
-        matches!(output(row), Output::Returned(ReplyType { kind: ReplyKind::Bulk | ReplyKind::Verbatim, .. }));
+    let extension = is_extension(table, row);
+    let borrowing = !extension
+        && matches!(output(row), Output::Returned(ReplyType { kind: ReplyKind::Bulk | ReplyKind::Verbatim, .. }));
+    let context = extension.then(|| quote!(cx: &mut ShardCx<'_>,));
     let (generics, receiver, lifetime) = if borrowing {
         (quote!(<'r>), quote!(&'r mut self), quote!('r))
     } else {
@@ -160,7 +188,7 @@ pub fn method(table: &Table, row: &Row) -> TokenStream {
     };
     let arguments = args_type(row, &lifetime).map(|ty| quote!(args: #ty,));
     let (reply, returned) = match output(row) {
-        Output::Returned(reply) => (quote!(), returned_type(&reply)),
+        Output::Returned(reply) => (quote!(), returned_type(&reply, extension)),
         Output::Written(reply) => {
             let writer = writer(&reply);
             (quote!(reply: #writer,), quote!(()))
@@ -171,17 +199,19 @@ pub fn method(table: &Table, row: &Row) -> TokenStream {
         #[doc = #doc]
         ///
         #[doc = #place]
-        fn #name #generics(#receiver, #arguments #reply) -> Result<#returned, CommandError>;
+        fn #name #generics(#receiver, #context #arguments #reply) -> Result<#returned, CommandError>;
     }
 }
 
-fn returned_type(reply: &ReplyType) -> TokenStream {
+fn returned_type(reply: &ReplyType, extension: bool) -> TokenStream {
     let ty = match reply.kind {
         ReplyKind::Ok => quote!(()),
         ReplyKind::Integer => quote!(i64),
         ReplyKind::Simple => quote!(&'static str),
         ReplyKind::Double => quote!(f64),
         ReplyKind::Bool => quote!(bool),
+        // An extension's handler is called through the shard that owns it, so nothing it returns can borrow from it.
+        _ if extension => quote!(Bulk<'static>),
         _ => quote!(Bulk<'r>),
     };
     if reply.nullable { quote!(Option<#ty>) } else { ty }

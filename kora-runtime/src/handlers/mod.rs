@@ -20,5 +20,7 @@ pub mod set;
 pub mod sorted_set;
 pub mod stream;
 pub mod string;
+pub mod timeout;
+pub mod transactions;
 
 pub use help::help;

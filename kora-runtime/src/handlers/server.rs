@@ -11,6 +11,7 @@ use crate::keyspace::DATABASES;
 use crate::reply::{ArrayReply, Bulk, MapReply, ReplyBuf, Simple};
 use crate::shard::core::Core;
 use crate::shard::cx::ShardCx;
+use crate::shard::watch;
 use crate::table::{ServerCommands, args};
 
 impl ServerCommands for ShardCx<'_> {
@@ -194,7 +195,14 @@ impl ServerCommands for ShardCx<'_> {
         let checked =
             |db: i64| usize::try_from(db).ok().filter(|db| *db < DATABASES).ok_or(CommandError::DbIndexOutOfRange);
         let (first, second) = (checked(first)?, checked(second)?);
+        for db in [first, second] {
+            watch::touch_existing(self.core, db as u8);
+        }
         self.core.keyspace.swap(first, second);
+        for db in [first, second] {
+            watch::touch_existing(self.core, db as u8);
+            self.core.database_touched(db as u8);
+        }
         self.core.stats.dirty += 1;
         Ok(())
     }
@@ -211,6 +219,7 @@ impl ServerCommands for ShardCx<'_> {
 
 /// Empties a database; what was in it is dropped in slices.
 fn flush(core: &mut Core, db: usize) {
+    watch::touch_existing(core, db as u8);
     let database = core.keyspace.flush(db);
     core.stats.dirty += database.len() as u64;
     core.graveyard.bury_database(database);

@@ -2,6 +2,10 @@
 //!
 //! Owns: one [`Client`] per session. Refuses to know: buffers, replies, sockets.
 
+use std::collections::BTreeMap;
+
+use super::gate;
+use super::message::{TxnId, frame_command};
 use crate::reply::Protocol;
 use crate::table::CommandId;
 
@@ -34,6 +38,30 @@ pub enum ReplyMode {
     Skip,
 }
 
+/// What a client has queued since MULTI.
+#[derive(Debug, Clone, Default)]
+pub struct Multi {
+    /// The commands' frames, one behind another.
+    pub frames: Vec<u8>,
+    /// Where each frame ends.
+    pub ends: Vec<usize>,
+    /// A command was refused: EXEC discards the transaction.
+    pub aborted: bool,
+}
+
+impl Multi {
+    /// One command's frame.
+    pub fn frame(&self, at: usize) -> &[u8] {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.frames[start..self.ends[at]]
+    }
+
+    /// The commands, each with its frame.
+    pub fn commands(&self) -> impl Iterator<Item = (CommandId, &[u8])> {
+        (0..self.ends.len()).map(|at| self.frame(at)).map(|frame| (frame_command(frame), frame))
+    }
+}
+
 /// One client.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -59,6 +87,26 @@ pub struct Client {
     pub no_evict: bool,
     /// CLIENT NO-TOUCH.
     pub no_touch: bool,
+    /// What it reads is remembered for it (CLIENT TRACKING); goes into every call.
+    pub tracks: bool,
+    /// Channels it has subscribed to.
+    pub channels: u32,
+    /// Patterns it has subscribed to.
+    pub patterns: u32,
+    /// Shard channels it has subscribed to.
+    pub shard_channels: u32,
+    /// What makes its commands stop at the gate: bits of [`gate`](super::gate).
+    pub gate: u8,
+    /// Its transaction, between MULTI and EXEC.
+    pub multi: Option<Box<Multi>>,
+    /// What it watches.
+    pub watching: Vec<(u8, Box<[u8]>)>,
+    /// Bytes of those keys.
+    pub watching_bytes: usize,
+    /// What it waits for, by the waiter's name.
+    pub waiting: Option<TxnId>,
+    /// It waits no longer than a timeout.
+    pub waits_for_time: bool,
     /// When it connected, Unix milliseconds.
     pub created_ms: u64,
     /// When its last command came, Unix milliseconds.
@@ -90,6 +138,16 @@ impl Client {
             reply_mode: ReplyMode::On,
             no_evict: false,
             no_touch: false,
+            tracks: false,
+            channels: 0,
+            patterns: 0,
+            shard_channels: 0,
+            gate: gate::OPEN,
+            multi: None,
+            watching: Vec::new(),
+            watching_bytes: 0,
+            waiting: None,
+            waits_for_time: false,
             created_ms: now_ms,
             last_ms: now_ms,
             last_command: None,
@@ -101,10 +159,26 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Begins a transaction.
+    pub fn enter_multi(&mut self) {
+        self.multi = Some(Box::default());
+        self.gate |= gate::IN_MULTI;
+    }
+
+    /// Ends its transaction and hands it over.
+    pub fn leave_multi(&mut self) -> Option<Box<Multi>> {
+        self.gate &= !gate::IN_MULTI;
+        self.multi.take()
+    }
+}
+
 /// The clients of one shard, by session index.
 #[derive(Debug, Default)]
 pub struct Clients {
     slots: Vec<Option<Client>>,
+    /// Sessions by client id.
+    sessions: BTreeMap<u64, u32>,
     /// Sessions that are to be closed and have not been looked at yet.
     killed: Vec<u32>,
 }
@@ -116,18 +190,37 @@ impl Clients {
         if self.slots.len() <= index {
             self.slots.resize_with(index + 1, || None);
         }
+        self.sessions.insert(client.id, session);
         self.slots[index] = Some(client);
     }
 
     /// Forgets the client of a session.
     pub fn remove(&mut self, session: u32) {
-        self.slots[session as usize] = None;
+        if let Some(client) = self.slots[session as usize].take() {
+            self.sessions.remove(&client.id);
+        }
     }
 
     /// The client of an open session.
     #[inline]
     pub fn of(&mut self, session: u32) -> &mut Client {
         self.slots[session as usize].as_mut().expect("an open session has a client")
+    }
+
+    /// The session of a client, when it is one of this shard's.
+    pub fn session_of(&self, id: u64) -> Option<u32> {
+        self.sessions.get(&id).copied()
+    }
+
+    /// True while a client is here and still waits as this waiter.
+    pub fn waits(&self, id: u64, waiter: TxnId) -> bool {
+        let client = self.session_of(id).and_then(|session| self.slots[session as usize].as_ref());
+        client.is_some_and(|client| client.waiting == Some(waiter) && !client.kill)
+    }
+
+    /// Clients that wait in a blocking command.
+    pub fn blocked_len(&self) -> usize {
+        self.iter().filter(|client| client.waiting.is_some()).count()
     }
 
     /// All clients.

@@ -4,15 +4,22 @@
 //! Refuses to know: other shards, sessions' buffers, intents.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use super::blocking::{Ending, Wait};
 use super::clients::Clients;
-use super::message::ShardId;
+use super::gate::{self, Pause};
+use super::message::{ShardId, TxnId};
+use super::routing::Routing;
 use super::stats::{CommandStats, Meter, Stats};
+use super::waiters::{Waiter, Waiters};
+use super::watch::Watches;
 use crate::config::Config;
 use crate::host::Host;
 use crate::keyspace::{Database, Entry, Event, Keyspace};
 use crate::random::Random;
+use crate::table::Extensions;
 use crate::types::Big;
 
 /// Who wants to hear of every change, in the order in which changes happen on this shard.
@@ -39,6 +46,15 @@ pub enum EffectSink {
     Hook(EffectHook),
     /// Kept for the keys' owners.
     Capture(Vec<Effect>),
+}
+
+/// Bytes for clients that did not ask for them just now: messages, invalidations.
+#[derive(Debug, Clone)]
+pub struct Push {
+    /// The sessions of this shard that get them.
+    pub sessions: Vec<u32>,
+    /// What they get, encoded once for all of them.
+    pub bytes: Rc<[u8]>,
 }
 
 /// What is left to drop, a slice at a time.
@@ -96,6 +112,8 @@ pub struct Core {
     pub id: ShardId,
     /// How many shards there are.
     pub shards: usize,
+    /// Where keys live, here or on other shards.
+    pub routing: Routing,
     /// The keys.
     pub keyspace: Keyspace,
     /// The time of this tick, Unix milliseconds.
@@ -124,6 +142,36 @@ pub struct Core {
     pub(super) sweep_at: (usize, u64),
     /// Who hears of changes.
     pub(super) effects: EffectSink,
+    /// Someone hears of changes at all: the one branch that a change pays for it.
+    pub(super) listening: bool,
+    /// Something was left for the shard to do after the command that runs: the fields below.
+    pub(super) attention: bool,
+    /// What kora-ext plugged in.
+    pub extensions: Extensions,
+    /// Extensions want to hear of changes.
+    pub(crate) extensions_listen: bool,
+    /// Changes that extensions have not heard of yet.
+    pub(super) told: Vec<Effect>,
+    /// What extensions say to themselves on other shards, by shard.
+    pub(super) notes: Vec<Vec<u8>>,
+    /// Bytes for clients of this shard.
+    pub(super) pushes: Vec<Push>,
+    /// What clients watch among the keys here.
+    pub watches: Watches,
+    /// Who waits for keys here.
+    pub waiters: Waiters,
+    /// Set by a handler that found nothing and may wait; whoever ran it takes it.
+    pub(crate) wait: Option<Wait>,
+    /// Clients that stopped watching, with what they watched; their owners are told.
+    pub(super) unwatched: Vec<(u64, Vec<(u8, Box<[u8]>)>)>,
+    /// Clients that are to wait no more.
+    pub(crate) unblocked: Vec<(u32, Ending)>,
+    /// What makes every command stop at the gate: bits of [`gate`](super::gate).
+    pub(super) gate: u8,
+    /// CLIENT PAUSE.
+    pub(super) paused: Option<Pause>,
+    /// The client whose command runs, 0 for none: it may not want to hear of its own changes.
+    pub(crate) acting_client: u64,
 }
 
 impl std::fmt::Debug for Core {
@@ -136,15 +184,96 @@ impl Core {
     /// Tells whoever listens that a key changed, and counts it.
     #[inline]
     pub fn changed(&mut self, db: u8, event: Event, key: &[u8]) {
+        self.stats.dirty += 1;
+        if self.listening {
+            self.tell(db, event, key);
+        }
+    }
+
+    /// Tells a change to everyone who listens.
+    #[cold]
+    fn tell(&mut self, db: u8, event: Event, key: &[u8]) {
         match &mut self.effects {
             EffectSink::Nobody => {}
             EffectSink::Hook(hook) => hook(db, event, key),
             EffectSink::Capture(effects) => {
+                // Its owner counts and tells it.
+                self.stats.dirty -= 1;
                 effects.push(Effect { db, event, key: key.into() });
                 return;
             }
         }
-        self.stats.dirty += 1;
+        self.watches.touched(db, key);
+        self.attention |= self.waiters.touched(db, key);
+        if self.extensions_listen {
+            self.told.push(Effect { db, event, key: key.into() });
+            self.attention = true;
+        }
+    }
+
+    /// Finds out again whether anyone hears of changes; to be called whenever someone starts or stops to.
+    pub(crate) fn listen_anew(&mut self) {
+        self.listening = !matches!(self.effects, EffectSink::Nobody)
+            || self.extensions_listen
+            || !self.watches.is_empty()
+            || !self.waiters.is_empty();
+    }
+
+    /// Puts a waiter in line for keys of this shard.
+    pub(super) fn wait_for(&mut self, waiter: Waiter, db: u8, keys: &[Box<[u8]>]) {
+        self.waiters.add(waiter, db, keys);
+        self.listen_anew();
+    }
+
+    /// A database's contents were exchanged: what waiters wait for may be there.
+    pub(crate) fn database_touched(&mut self, db: u8) {
+        self.attention |= self.waiters.database_touched(db);
+    }
+
+    /// Takes a waiter out of all lines of this shard.
+    pub(super) fn waits_no_more(&mut self, waiter: TxnId) {
+        self.waiters.remove(waiter);
+        self.listen_anew();
+    }
+
+    /// The client of a session watches nothing any more.
+    pub(crate) fn unwatch(&mut self, session: u32) {
+        let client = self.clients.of(session);
+        client.watching_bytes = 0;
+        let watched = std::mem::take(&mut client.watching);
+        if !watched.is_empty() {
+            self.unwatched.push((client.id, watched));
+            self.attention = true;
+        }
+    }
+
+    /// Pauses clients; a pause that is longer, or for more commands, is not shortened.
+    pub(crate) fn pause(&mut self, until_ms: u64, all: bool) {
+        let earlier = self.paused.unwrap_or(Pause { until_ms: 0, all: false });
+        self.paused = Some(Pause { until_ms: until_ms.max(earlier.until_ms), all: all || earlier.all });
+        self.gate |= gate::PAUSED;
+    }
+
+    /// Ends a pause. Commands that waited go on after the command that runs.
+    pub(crate) fn unpause(&mut self) {
+        self.attention |= self.paused.take().is_some();
+    }
+
+    /// Has a client of this shard wait no more; false when it does not wait.
+    pub(crate) fn unblock(&mut self, client_id: u64, ending: Ending) -> bool {
+        let Some(session) = self.clients.session_of(client_id) else { return false };
+        let waits = self.clients.of(session).waiting.is_some();
+        if waits {
+            self.unblocked.push((session, ending));
+            self.attention = true;
+        }
+        waits
+    }
+
+    /// Leaves bytes for sessions of this shard.
+    pub(crate) fn push(&mut self, push: Push) {
+        self.pushes.push(push);
+        self.attention = true;
     }
 
     /// The access clock of a key that is touched now.

@@ -7,10 +7,13 @@
 //! Invariants: a handler changes a key only through this context, and says what it did by [`ShardCx::changed`] (or by a method here that
 //! says so for it). A collection is never left empty: whoever takes the last element calls [`ShardCx::remove_emptied`].
 
+use std::rc::Rc;
+
 use ahash::RandomState;
 
-use super::core::Core;
-use super::message::Call;
+use super::blocking::Wait;
+use super::core::{Core, Push};
+use super::message::{Call, ShardId, write_note};
 use crate::argv::Argv;
 use crate::error::CommandError;
 use crate::keyspace::typed::{INLINE_STRING_BYTES_MAX, Str, Type};
@@ -59,6 +62,66 @@ impl<'s> ShardCx<'s> {
     #[inline]
     pub fn config(&self) -> &crate::config::Config {
         &self.core.config
+    }
+
+    /// This shard's number.
+    pub fn shard(&self) -> ShardId {
+        self.core.id
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.core.shards
+    }
+
+    /// True inside EXEC and scripts.
+    pub fn is_nested(&self) -> bool {
+        self.call.nested
+    }
+
+    /// The session of the client whose command this is, when it is a client of this shard.
+    pub fn session(&self) -> Option<u32> {
+        self.core.clients.session_of(self.call.client_id)
+    }
+
+    /// Leaves bytes for sessions of this shard; they get them between replies, never inside one.
+    pub fn push(&mut self, sessions: Vec<u32>, bytes: Rc<[u8]>) {
+        self.core.push(Push { sessions, bytes });
+    }
+
+    /// Says something to an extension on another shard; `slot` is its number, a constant of [`Extensions`](crate::table::Extensions).
+    pub fn send(&mut self, shard: ShardId, slot: u8, note: &[u8]) {
+        assert!(shard != self.core.id, "an extension need not write to itself");
+        write_note(&mut self.core.notes[shard], slot, note);
+        self.core.attention = true;
+    }
+
+    /// Says that the command found nothing and that its client may wait for `keys` to hold an `awaited` value (a word of TYPE). The reply that the handler then
+    /// makes is the one of a client that waits in vain, and of one that may not wait because it is inside EXEC or a script.
+    pub fn wait<'k>(
+        &mut self,
+        keys: impl IntoIterator<Item = &'k [u8]>,
+        awaited: &'static str,
+        deadline_ms: Option<u64>,
+    ) {
+        if !self.call.nested {
+            let keys = keys.into_iter().map(Box::from).collect();
+            self.core.wait = Some(Wait { keys, awaited, deadline_ms });
+        }
+    }
+
+    /// Watches a key for the client.
+    pub fn watch(&mut self, key: &[u8]) {
+        // A key that has expired is gone before it is watched.
+        self.find(key);
+        self.core.watches.add(self.call.client_id, self.call.db, key);
+        self.core.listen_anew();
+    }
+
+    /// Whether extensions are to hear of changes from now on.
+    pub fn tell_extensions(&mut self, listen: bool) {
+        self.core.extensions_listen = listen;
+        self.core.listen_anew();
     }
 
     /// 64 random bits.

@@ -17,6 +17,7 @@ use crate::keyspace::Detached;
 use crate::reply::Protocol;
 use crate::shard::core::Effect;
 use crate::shard::intents::Scope;
+use crate::shard::waiters::Waiter;
 use crate::table::CommandId;
 
 /// A shard's number, from 0.
@@ -58,6 +59,10 @@ pub struct Call {
     pub protocol: Protocol,
     /// Reading does not move access clocks (CLIENT NO-TOUCH).
     pub no_touch: bool,
+    /// The client wants to hear when what it reads changes (CLIENT TRACKING).
+    pub tracks: bool,
+    /// Runs inside EXEC or a script: it must not wait for anyone.
+    pub nested: bool,
     /// The client's id, unique in the process.
     pub client_id: u64,
 }
@@ -65,12 +70,14 @@ pub struct Call {
 impl Call {
     /// What the shard itself does to keys of a database.
     pub fn internal(db: u8) -> Self {
-        Self { db, protocol: Protocol::Resp2, no_touch: true, client_id: 0 }
+        Self { db, protocol: Protocol::Resp2, no_touch: true, tracks: false, nested: true, client_id: 0 }
     }
 }
 
 const FLAG_RESP3: u8 = 1;
 const FLAG_NO_TOUCH: u8 = 2;
+const FLAG_TRACKS: u8 = 4;
+const FLAG_NESTED: u8 = 8;
 const REQUEST_HEADER: usize = 26;
 const REPLY_HEADER: usize = 16;
 
@@ -83,18 +90,20 @@ pub struct Envelope {
     pub replies: Vec<u8>,
     /// Transaction traffic.
     pub messages: Vec<TxnMessage>,
+    /// What extensions say to each other: see [`write_note`].
+    pub notes: Vec<u8>,
 }
 
 impl Envelope {
     /// True when there is nothing to send.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.requests.is_empty() && self.replies.is_empty() && self.messages.is_empty()
+        self.requests.is_empty() && self.replies.is_empty() && self.messages.is_empty() && self.notes.is_empty()
     }
 
     /// Bytes waiting in it.
     pub fn bytes(&self) -> usize {
-        self.requests.len() + self.replies.len()
+        self.requests.len() + self.replies.len() + self.notes.len()
     }
 }
 
@@ -115,6 +124,33 @@ pub enum TxnMessage {
         /// What to do once the intents are granted.
         part: Part,
     },
+    /// Coordinator to a participant that holds its intents: do this too, and report again.
+    Step {
+        /// Which transaction.
+        txn: TxnId,
+        /// What to do.
+        work: Work,
+        /// What it runs under.
+        call: Call,
+    },
+    /// Coordinator to a participant that holds its intents: put these in place, and go on holding.
+    Store {
+        /// Which transaction's client it is.
+        client_id: u64,
+        /// As in `Finish`.
+        writes: Vec<Write>,
+        /// As in `Finish`.
+        effects: Vec<Effect>,
+    },
+    /// Coordinator to a shard: run this now, without any intent.
+    Scatter {
+        /// Which transaction.
+        txn: TxnId,
+        /// What it runs under.
+        call: Call,
+        /// The command.
+        frame: Vec<u8>,
+    },
     /// Participant to coordinator: done, and still holding the intents.
     Done {
         /// Which transaction.
@@ -128,11 +164,53 @@ pub enum TxnMessage {
     Finish {
         /// Which transaction.
         txn: TxnId,
+        /// Whose it is.
+        client_id: u64,
         /// Values to put in place, `None` for a key that is to be absent.
         writes: Vec<Write>,
         /// What happened to them, for those who listen at their owner.
         effects: Vec<Effect>,
+        /// What becomes of a client that waits, or waited, for keys here.
+        waiter: WaiterNews,
     },
+    /// Home to owner: a client watches nothing any more.
+    Unwatch {
+        /// Which client.
+        client_id: u64,
+    },
+    /// Owner to home: a key that this waiter waits for may be ready; its line is paused until the answer.
+    Offer {
+        /// Who is first in line.
+        waiter: TxnId,
+        /// Who asks.
+        owner: ShardId,
+    },
+    /// Home to owner: this waiter waits no more.
+    Withdraw {
+        /// Who.
+        waiter: TxnId,
+    },
+}
+
+/// What a transaction that a blocking command began means for the lines of waiters at an owner.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum WaiterNews {
+    /// Nothing: it was no such transaction, or it found something at once.
+    #[default]
+    Nothing,
+    /// It found nothing: its client waits for those of these keys that live here.
+    Waits {
+        /// The client as a waiter.
+        waiter: Waiter,
+        /// In which database.
+        db: u8,
+        /// All keys it waits for.
+        keys: Vec<Box<[u8]>>,
+    },
+    /// It was tried again, found nothing and stays in line.
+    Stays(TxnId),
+    /// It was tried again and is done.
+    Gone(TxnId),
 }
 
 /// One participant's part of a transaction.
@@ -146,13 +224,27 @@ pub struct Part {
     pub call: Call,
 }
 
+impl Part {
+    /// The values it hands over.
+    pub fn fetches(&self) -> Vec<Fetch> {
+        match &self.work {
+            Work::Fetch(fetches) => fetches.clone(),
+            Work::Run(_) | Work::RunAll(_) | Work::Vote(_) => Vec::new(),
+        }
+    }
+}
+
 /// What a participant does once its intents are granted.
 #[derive(Debug)]
 pub enum Work {
     /// Runs a command on its own keys and hands the encoded reply back.
     Run(Vec<u8>),
+    /// Runs commands on its own keys, each under its own call, and hands the encoded replies back.
+    RunAll(Vec<(Call, Vec<u8>)>),
     /// Hands values over: moved out when the transaction may change them, copied when it only reads.
     Fetch(Vec<Fetch>),
+    /// Nothing but holding, and telling whether something that this client watches here has changed.
+    Vote(u64),
 }
 
 /// One key to hand over.
@@ -171,8 +263,12 @@ pub struct Fetch {
 pub enum Outcome {
     /// An encoded reply.
     Reply(Vec<u8>),
+    /// Encoded replies, in order.
+    Replies(Vec<Vec<u8>>),
     /// The values of the keys that were to be fetched, in that order.
     Values(Vec<Option<Detached>>),
+    /// Whether something watched has changed.
+    Vote(bool),
 }
 
 /// A value on its way to its owner.
@@ -184,6 +280,22 @@ pub struct Write {
     pub key: Box<[u8]>,
     /// Its value from now on.
     pub value: Option<Detached>,
+}
+
+/// Appends what an extension says to itself on another shard: `total u32 │ slot u8 │ bytes`.
+pub fn write_note(out: &mut Vec<u8>, slot: u8, note: &[u8]) {
+    out.extend_from_slice(&(note.len() as u32 + 5).to_le_bytes());
+    out.push(slot);
+    out.extend_from_slice(note);
+}
+
+/// The first note of `bytes`: its slot, what it says, and the rest.
+pub fn read_note(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    if bytes.is_empty() {
+        return None;
+    }
+    let (note, rest) = bytes.split_at(u32_at(bytes, 0) as usize);
+    Some((note[4], &note[5..], rest))
 }
 
 /// Appends a frame.
@@ -218,11 +330,18 @@ pub fn read_frame(frame: &[u8], spans: &mut Vec<Span>) -> CommandId {
     CommandId::from_number(number).expect("a frame names a command")
 }
 
+/// The command of a frame.
+pub fn frame_command(frame: &[u8]) -> CommandId {
+    let number = u16::from_le_bytes(frame[..2].try_into().expect("two bytes"));
+    CommandId::from_number(number).expect("a frame names a command")
+}
+
 /// Appends a request.
 pub fn write_request(out: &mut Vec<u8>, to: ReplyTo, call: Call, command: CommandId, argv: Argv<'_>) {
     let start = out.len();
     let resp3 = if call.protocol == Protocol::Resp3 { FLAG_RESP3 } else { 0 };
-    let no_touch = if call.no_touch { FLAG_NO_TOUCH } else { 0 };
+    let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+    let flags = flag(call.no_touch, FLAG_NO_TOUCH) | flag(call.tracks, FLAG_TRACKS) | flag(call.nested, FLAG_NESTED);
     // One append instead of eight: this is the hot part of a forwarded command.
     let mut header = [0; REQUEST_HEADER];
     header[4..8].copy_from_slice(&to.session.to_le_bytes());
@@ -230,7 +349,7 @@ pub fn write_request(out: &mut Vec<u8>, to: ReplyTo, call: Call, command: Comman
     header[12..16].copy_from_slice(&to.seq.to_le_bytes());
     header[16..24].copy_from_slice(&call.client_id.to_le_bytes());
     header[24] = call.db;
-    header[25] = resp3 | no_touch;
+    header[25] = resp3 | flags;
     out.extend_from_slice(&header);
     write_frame(out, command, argv);
     seal(out, start);
@@ -247,6 +366,8 @@ pub fn read_request(bytes: &[u8]) -> Option<(ReplyTo, Call, &[u8], &[u8])> {
         db: request[24],
         protocol: if flags & FLAG_RESP3 != 0 { Protocol::Resp3 } else { Protocol::Resp2 },
         no_touch: flags & FLAG_NO_TOUCH != 0,
+        tracks: flags & FLAG_TRACKS != 0,
+        nested: flags & FLAG_NESTED != 0,
         client_id: u64::from_le_bytes(request[16..24].try_into().expect("eight bytes")),
     };
     Some((reply_to_at(request), call, &request[REQUEST_HEADER..], rest))

@@ -3,12 +3,10 @@
 //! Owns: the decision from row and keys. Refuses to know: how commands get there and what they do.
 //! Start at [`plan`].
 
-use ahash::RandomState;
-
 use super::intents::{Mode, Scope};
 use super::message::Call;
 use super::message::{Fetch, Part, ShardId, Work, write_frame};
-use super::route::shard_of;
+use super::routing::Routing;
 use crate::argv::{Argv, ArgvBuf};
 use crate::keyspace::DATABASES;
 use crate::table::{self, Access, CommandId, KeySpec, Merge, Route};
@@ -22,6 +20,8 @@ pub enum Plan {
     Session,
     /// On this one shard.
     One(ShardId),
+    /// On the shards whom it concerns, without intents, merged so.
+    Scatter(Merge),
     /// On several shards, as one transaction.
     Several(Transaction),
 }
@@ -45,8 +45,12 @@ pub enum Assembly {
         /// Index into the parts, one for each key.
         owners: Vec<usize>,
     },
+    /// The replies of shards that hold no intents are merged.
+    Scatter(Merge),
     /// The command runs on the fetched values.
     Gather,
+    /// An EXEC in steps: the shard goes on with it.
+    Exec,
 }
 
 type KeyModes = Vec<(Box<[u8]>, Mode)>;
@@ -58,29 +62,31 @@ pub fn mode_of(access: Access) -> Mode {
 
 /// Decides where a command runs. Arguments that do not parse run here, where they get their error.
 #[inline]
-pub fn plan(id: CommandId, argv: Argv<'_>, call: Call, seeds: &RandomState, shards: usize) -> Plan {
+pub fn plan(id: CommandId, argv: Argv<'_>, call: Call, routing: &Routing) -> Plan {
     let info = id.info();
+    let shards = routing.shards();
     if shards == 1 {
         return if matches!(info.route, Route::Connection) { Plan::Session } else { Plan::One(0) };
     }
     match info.route {
         Route::Key => match info.keys {
-            KeySpec::One(at) => argv.get(at).map_or(Plan::Here, |key| Plan::One(shard_of(seeds, key, shards))),
-            _ => first_key_owner(id, argv, seeds, shards),
+            KeySpec::One(at) => argv.get(at).map_or(Plan::Here, |key| Plan::One(routing.owner(call.db, key))),
+            _ => first_key_owner(id, argv, call.db, routing),
         },
         Route::Any => Plan::Here,
         Route::Connection => Plan::Session,
         Route::Custom(which) => Plan::One(table::custom_route(which, argv, shards)),
-        Route::Split(merge) => split(id, argv, call, merge, seeds, shards),
-        Route::Gather => gather(id, argv, call, seeds, shards),
+        Route::Split(merge) => split(id, argv, call, merge, routing),
+        Route::Gather => gather(id, argv, call, routing),
+        Route::Scatter(merge) => Plan::Scatter(merge),
         Route::AllShards(merge) => all_shards(id, argv, call, merge, shards),
     }
 }
 
-fn first_key_owner(id: CommandId, argv: Argv<'_>, seeds: &RandomState, shards: usize) -> Plan {
+fn first_key_owner(id: CommandId, argv: Argv<'_>, db: u8, routing: &Routing) -> Plan {
     let mut owner = None;
     let parsed = table::keys(id, argv, &mut |index, _| {
-        owner = owner.or_else(|| argv.get(index).map(|key| shard_of(seeds, key, shards)));
+        owner = owner.or_else(|| argv.get(index).map(|key| routing.owner(db, key)));
     });
     match (parsed, owner) {
         (Ok(()), Some(owner)) => Plan::One(owner),
@@ -89,11 +95,11 @@ fn first_key_owner(id: CommandId, argv: Argv<'_>, seeds: &RandomState, shards: u
 }
 
 /// The keys of a command with their owners, or `None` when its arguments do not parse or name no key.
-fn owners(id: CommandId, argv: Argv<'_>, seeds: &RandomState, shards: usize) -> Option<Vec<(usize, Access, ShardId)>> {
+fn owners(id: CommandId, argv: Argv<'_>, db: u8, routing: &Routing) -> Option<Vec<(usize, Access, ShardId)>> {
     let mut keys = Vec::new();
     table::keys(id, argv, &mut |index, access| {
         if let Some(key) = argv.get(index) {
-            keys.push((index, access, shard_of(seeds, key, shards)));
+            keys.push((index, access, routing.owner(db, key)));
         }
     })
     .ok()?;
@@ -106,11 +112,11 @@ fn single(keys: &[(usize, Access, ShardId)]) -> Option<ShardId> {
     keys.iter().all(|(_, _, owner)| *owner == first).then_some(first)
 }
 
-fn split(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, seeds: &RandomState, shards: usize) -> Plan {
+fn split(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, routing: &Routing) -> Plan {
     let KeySpec::Range { first, step, .. } = id.info().keys else {
         unreachable!("the generator lets only ranges of keys be split");
     };
-    let Some(keys) = owners(id, argv, seeds, shards) else { return Plan::Here };
+    let Some(keys) = owners(id, argv, call.db, routing) else { return Plan::Here };
     if let Some(owner) = single(&keys) {
         return Plan::One(owner);
     }
@@ -144,11 +150,21 @@ fn split(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, seeds: &Random
     Plan::Several(Transaction { parts, assembly: Assembly::Merge { merge, owners: part_of_key } })
 }
 
-fn gather(id: CommandId, argv: Argv<'_>, call: Call, seeds: &RandomState, shards: usize) -> Plan {
-    let Some(keys) = owners(id, argv, seeds, shards) else { return Plan::Here };
-    if let Some(owner) = single(&keys) {
-        return Plan::One(owner);
+fn gather(id: CommandId, argv: Argv<'_>, call: Call, routing: &Routing) -> Plan {
+    let Some(keys) = owners(id, argv, call.db, routing) else { return Plan::Here };
+    match single(&keys) {
+        Some(owner) => Plan::One(owner),
+        None => Plan::Several(gather_keys(id, argv, call, keys)),
     }
+}
+
+/// A command that gathers, as a transaction even when all its keys are on one shard: its coordinator decides at the last moment whether it runs.
+/// `None` when its arguments do not parse.
+pub fn gather_always(id: CommandId, argv: Argv<'_>, call: Call, routing: &Routing) -> Option<Transaction> {
+    Some(gather_keys(id, argv, call, owners(id, argv, call.db, routing)?))
+}
+
+fn gather_keys(id: CommandId, argv: Argv<'_>, call: Call, keys: Vec<(usize, Access, ShardId)>) -> Transaction {
     let mut by_shard: Vec<(ShardId, KeyModes)> = Vec::new();
     for (index, access, owner) in keys {
         let key: Box<[u8]> = argv.get(index).unwrap_or_default().into();
@@ -174,7 +190,7 @@ fn gather(id: CommandId, argv: Argv<'_>, call: Call, seeds: &RandomState, shards
             (shard, Part { scope, work: Work::Fetch(fetches), call })
         })
         .collect();
-    Plan::Several(Transaction { parts, assembly: Assembly::Gather })
+    Transaction { parts, assembly: Assembly::Gather }
 }
 
 fn all_shards(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, shards: usize) -> Plan {

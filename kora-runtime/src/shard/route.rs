@@ -1,33 +1,12 @@
-//! Which shard a key or a command belongs to.
+//! Which shard a command belongs to that is not sent to the owner of a key.
 //!
-//! Owns: the routing hash, hash tags, custom routes. Refuses to know: how anything gets there.
-
-use ahash::RandomState;
+//! Owns: SCAN's cursors, custom routes. Refuses to know: where keys live ([`Routing`](super::routing::Routing)), how anything gets there.
+//! Start at [`scan`].
 
 use super::message::ShardId;
 use crate::argv::{ArgReader, Argv, Cursor, Parse};
 pub use crate::limits::SHARDS_MAX;
-use crate::types::hash_of;
-
-/// The part of a key that decides where it lives: what stands between the first `{` and the next `}` when that is not empty, else the whole key.
-#[inline]
-pub fn tag(key: &[u8]) -> &[u8] {
-    let Some(open) = memchr::memchr(b'{', key) else { return key };
-    match memchr::memchr(b'}', &key[open + 1..]) {
-        Some(len) if len > 0 => &key[open + 1..open + 1 + len],
-        _ => key,
-    }
-}
-
-/// The shard that owns `key`.
-#[inline]
-pub fn shard_of(seeds: &RandomState, key: &[u8], shards: usize) -> ShardId {
-    if shards == 1 {
-        return 0;
-    }
-    // The high half of a product spreads the high bits of the hash; the tables use the low ones.
-    ((u128::from(hash_of(seeds, tag(key))) * shards as u128) >> 64) as ShardId
-}
+use crate::resp::number::parse_i64;
 
 /// Bits of a SCAN cursor that name the shard.
 const SHARD_BITS: u32 = 10;
@@ -50,6 +29,12 @@ pub fn next_scan_cursor(shard: ShardId, position: u64, shards: usize) -> u64 {
     }
 }
 
+/// CLIENT UNBLOCK: the shard that the client is connected to, which its id tells. An id that does not parse is refused wherever it goes.
+pub fn client_home(argv: Argv<'_>, shards: usize) -> ShardId {
+    let id = argv.get(0).and_then(parse_i64).and_then(|id| u64::try_from(id).ok());
+    id.map_or(0, |id| (id % shards as u64) as ShardId)
+}
+
 /// SCAN: the shard its cursor names. A cursor that does not parse is refused wherever it goes.
 pub fn scan(argv: Argv<'_>, shards: usize) -> ShardId {
     let mut reader = ArgReader::new(argv);
@@ -59,21 +44,6 @@ pub fn scan(argv: Argv<'_>, shards: usize) -> ShardId {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_tag_is_what_redis_says_it_is() {
-        for (key, expected) in [
-            ("user:{42}:name", "42"),
-            ("{}x", "{}x"),
-            ("{a", "{a"),
-            ("a}b{c}", "c"),
-            ("{{a}}", "{a"),
-            ("{a}{b}", "a"),
-            ("plain", "plain"),
-        ] {
-            assert_eq!(tag(key.as_bytes()), expected.as_bytes(), "{key}");
-        }
-    }
 
     #[test]
     fn a_cursor_walks_through_all_shards() {

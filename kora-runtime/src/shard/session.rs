@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 
+use super::blocking::Blocked;
 use super::message::ReplyTo;
 use crate::config::OutputLimit;
 use crate::limits;
@@ -58,6 +59,8 @@ pub struct Session {
     stuck_since: Option<(u64, u64)>,
     /// Since when the output is above the soft limit of `client-output-buffer-limit`, Unix milliseconds.
     soft_since_ms: Option<u64>,
+    /// It waits in a blocking command.
+    pub(super) blocked: Option<Box<Blocked>>,
     /// The input ends inside a command that wants at least this many bytes more.
     pub(super) wanted: usize,
 }
@@ -83,6 +86,7 @@ impl Session {
             taken_bytes: 0,
             stuck_since: None,
             soft_since_ms: None,
+            blocked: None,
             wanted: 0,
         }
     }
@@ -152,6 +156,17 @@ impl Session {
             self.slots.push_back(Slot::Ready { start, len });
         }
         result
+    }
+
+    /// Appends bytes that are no reply. They go out at once, whatever replies are still awaited.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.out.bytes_mut().extend_from_slice(bytes);
+        self.batch_end = self.first_seq;
+    }
+
+    /// Bytes of replies and pushes that the socket has not taken.
+    pub(super) fn unsent_bytes(&self) -> usize {
+        self.out.len()
     }
 
     /// Takes a place in the order of replies for one that comes from elsewhere.

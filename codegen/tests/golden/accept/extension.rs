@@ -298,29 +298,38 @@ pub trait StringCommands {
     ) -> Result<Option<Bulk<'r>>, CommandError>;
 }
 /// Handlers of the `doc` group.
-pub trait DocCommands {
+pub trait DocCommands: Extension {
     /// Do something.
     ///
     /// `DOC.FIND collection WHERE field value` → `array<bulk>`. `extension.toml:19`.
     fn doc_find(
         &mut self,
+        cx: &mut ShardCx<'_>,
         args: args::DocFind<'_>,
         reply: ArrayReply<'_, Bulk<'static>>,
     ) -> Result<(), CommandError>;
 }
 /// Handlers of the commands that are about the connection itself: rows with `route = "connection"`.
 pub trait SessionCommands {}
-/// Handlers of all groups that kora-ext owns.
-pub trait ExtensionCommands: DocCommands {}
-impl<H: DocCommands> ExtensionCommands for H {}
-/// Reaches the extension, where there is one.
-pub trait HasExtension {
-    /// The extension of this shard.
-    fn extension(&mut self) -> Option<&mut dyn ExtensionCommands>;
+/// The extensions of one shard: who handles the groups that kora-ext owns.
+#[derive(Default)]
+pub struct Extensions {
+    /// Handlers of the `doc` group.
+    pub doc: Option<Box<dyn DocCommands>>,
+}
+impl Extensions {
+    /// The slot of `doc`.
+    pub const DOC: u8 = 0;
+    /// Visits those that are there, with the number of their slot.
+    pub fn each(&mut self, visit: &mut dyn FnMut(u8, &mut dyn Extension)) {
+        if let Some(extension) = &mut self.doc {
+            visit(0, &mut **extension);
+        }
+    }
 }
 /// Everything that [`dispatch`] may call.
-pub trait Handlers: HasExtension + StringCommands {}
-impl<H: HasExtension + StringCommands> Handlers for H {}
+pub trait Handlers: HasExtensions + StringCommands {}
+impl<H: HasExtensions + StringCommands> Handlers for H {}
 /// Parses the words after the name and runs the command on a shard.
 ///
 /// On an error, what `reply` holds beyond its former length is unfinished and must be dropped.
@@ -339,12 +348,19 @@ pub fn dispatch<H: Handlers>(
             }
         }
         CommandId::DocFind => {
-            let handlers = handlers.extension().ok_or(CommandError::Internal)?;
-            DocCommands::doc_find(
-                handlers,
-                args::DocFind::parse(argv)?,
-                ArrayReply::new(reply),
-            )?;
+            {
+                let words = args::DocFind::parse(argv)?;
+                handlers
+                    .extended(
+                        |extensions| &mut extensions.doc,
+                        |extension, cx| DocCommands::doc_find(
+                            extension,
+                            cx,
+                            words,
+                            ArrayReply::new(reply),
+                        ),
+                    )?
+            };
         }
         _ => return Err(CommandError::Internal),
     }

@@ -1,0 +1,116 @@
+//! What a shard does between two commands because the first one caused it.
+//!
+//! Owns: telling extensions of changes, handing out pushes, passing notes on. Refuses to know: what any of them says.
+//! Start at [`Shard::attend`]. Commands leave such work in [`Core`](super::core::Core) and raise `attention`, so that a command that causes nothing pays
+//! one branch.
+
+use super::Shard;
+use super::core::{Core, Push};
+use super::cx::ShardCx;
+use super::gate::PAUSED;
+use super::message::{Call, ShardId, TxnMessage, read_note};
+use super::session::Session;
+use crate::argv::Argv;
+use crate::extension::Extension;
+use crate::table::CommandId;
+
+impl Shard {
+    /// Does what was left to do. `current` is the session whose commands are being run, which is not in its place meanwhile.
+    pub(super) fn attend(&mut self, mut current: Option<(u32, &mut Session)>) {
+        while std::mem::take(&mut self.core.attention) {
+            let told = std::mem::take(&mut self.core.told);
+            if !told.is_empty() {
+                with_extensions(&mut self.core, |_, extension, cx| extension.changed(cx, &told));
+            }
+            for (client_id, watched) in std::mem::take(&mut self.core.unwatched) {
+                self.tell_unwatched(client_id, &watched);
+            }
+            for (session, ending) in std::mem::take(&mut self.core.unblocked) {
+                self.stop_waiting(session, ending);
+            }
+            if self.core.waiters.has_ready() {
+                self.serve_waiters();
+            }
+            if self.core.paused.is_none() && self.core.gate & PAUSED != 0 {
+                self.end_pause();
+            }
+            for push in std::mem::take(&mut self.core.pushes) {
+                self.hand_out(&push, current.as_mut().map(|(index, session)| (*index, &mut **session)));
+            }
+            for (peer, notes) in self.core.notes.iter_mut().enumerate() {
+                if !notes.is_empty() {
+                    self.outboxes[peer].notes.append(notes);
+                }
+            }
+        }
+    }
+
+    /// Tells the owners of what a client watched that it does so no more.
+    fn tell_unwatched(&mut self, client_id: u64, watched: &[(u8, Box<[u8]>)]) {
+        let mut owners: Vec<ShardId> = watched.iter().map(|(db, key)| self.core.routing.owner(*db, key)).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        for owner in owners {
+            if owner == self.core.id {
+                self.core.watches.remove(client_id);
+                self.core.listen_anew();
+            } else {
+                self.outboxes[owner].messages.push(TxnMessage::Unwatch { client_id });
+            }
+        }
+    }
+
+    fn hand_out(&mut self, push: &Push, mut current: Option<(u32, &mut Session)>) {
+        for &index in &push.sessions {
+            if let Some((_, session)) = current.as_mut().filter(|(at, _)| *at == index) {
+                session.push(&push.bytes);
+                continue;
+            }
+            // One that has gone since gets nothing.
+            let Some(mut session) = self.sessions.get_mut(index as usize).and_then(Option::take) else { continue };
+            self.lend_output(&mut session);
+            session.push(&push.bytes);
+            self.core.clients.of(index).output_bytes = session.unsent_bytes();
+            self.list(index, &mut session);
+            self.sessions[index as usize] = Some(session);
+        }
+    }
+
+    /// Lets extensions read what they said to themselves on another shard.
+    pub(super) fn receive_notes(&mut self, from: ShardId, notes: &[u8]) {
+        let mut rest = notes;
+        while let Some((slot, note, next)) = read_note(rest) {
+            rest = next;
+            with_extensions(&mut self.core, |at, extension, cx| {
+                if at == slot {
+                    extension.receive(cx, from, note);
+                }
+            });
+        }
+    }
+
+    /// The shards that a scattered command concerns: this one first where it is among them.
+    pub(super) fn audience(&mut self, id: CommandId, argv: Argv<'_>) -> Vec<ShardId> {
+        let mut audience = None;
+        self.core.extensions.each(&mut |_, extension| {
+            if audience.is_none() {
+                audience = extension.audience(id, argv);
+            }
+        });
+        let mut audience = audience.unwrap_or_else(|| (0..self.core.shards).collect());
+        audience.sort_by_key(|shard| (*shard != self.core.id, *shard));
+        audience
+    }
+
+    /// Lets extensions forget a client.
+    pub(super) fn client_gone(&mut self, session: u32) {
+        with_extensions(&mut self.core, |_, extension, cx| extension.client_gone(cx, session));
+    }
+}
+
+/// Calls every extension with a context of the shard's own.
+fn with_extensions(core: &mut Core, mut visit: impl FnMut(u8, &mut dyn Extension, &mut ShardCx<'_>)) {
+    let mut extensions = std::mem::take(&mut core.extensions);
+    extensions.each(&mut |slot, extension| visit(slot, extension, &mut ShardCx::new(core, Call::internal(0))));
+    core.extensions = extensions;
+}
