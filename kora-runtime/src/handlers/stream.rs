@@ -1,11 +1,13 @@
 //! Handlers of the `stream` group.
 //!
 //! Owns: what each stream command means. Refuses to know: how a stream is stored, other shards, the log's format.
-//! Start at `xadd` and `xread`; the texts of ids are in `stream/ids.rs`, the words of trimming in `stream/trim.rs`, replies in `stream/show.rs`.
+//! Start at `xadd`; XREAD is in `stream/reading.rs`, the texts of ids in `stream/ids.rs`, the words of trimming in `stream/trim.rs`, replies in
+//! `stream/show.rs`.
 //!
 //! A stream stays when its last entry goes: it remembers the last id, which no later entry may have again.
 
 mod ids;
+mod reading;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -17,7 +19,7 @@ use crate::argv::StreamIdArg;
 use crate::error::CommandError;
 use crate::keyspace::Event;
 use crate::keyspace::typed::Stream;
-use crate::reply::{ArrayReply, Bulk, Protocol, ReplyBuf, Simple};
+use crate::reply::{ArrayReply, Bulk, ReplyBuf, Simple};
 
 use crate::shard::cx::ShardCx;
 use crate::table::{StreamCommands, args};
@@ -125,49 +127,8 @@ impl StreamCommands for ShardCx<'_> {
         self.stream_range(key, start, end, Direction::Forward, count, reply)
     }
 
-    fn xread(
-        &mut self,
-        args::Xread { count, streams }: args::Xread<'_>,
-        reply: &mut ReplyBuf,
-    ) -> Result<(), CommandError> {
-        let most = show::count_or_all(count.unwrap_or(0));
-        // All keys are judged before any is shown, each before its own id.
-        let mut wanted: Vec<(&[u8], StreamId)> = Vec::new();
-        for (key, after) in streams.keys.iter().zip(streams.ids.iter()) {
-            let stream = self.read::<Stream>(key)?;
-            let after = match after.0 {
-                b"$" => stream.map_or(StreamId::MIN, |stream| stream.last_id()),
-                b">" => {
-                    return Err(CommandError::Text(
-                        "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
-                    ));
-                }
-                id => ids::parse(id, 0)?,
-            };
-            let has_more = stream.and_then(|stream| stream.last()).is_some_and(|last| last.id > after);
-            if let (true, Some(from)) = (has_more, after.next()) {
-                wanted.push((key, from));
-            }
-        }
-        if wanted.is_empty() {
-            reply.null_array();
-            return Ok(());
-        }
-        let flat = reply.protocol() == Protocol::Resp3;
-        if flat {
-            reply.map(wanted.len());
-        } else {
-            reply.array(wanted.len());
-        }
-        for (key, from) in wanted {
-            let Some(stream) = self.view::<Stream>(key) else { unreachable!("it was read above") };
-            if !flat {
-                reply.array(2);
-            }
-            reply.bulk(key);
-            show::range(stream, (from, StreamId::MAX), Direction::Forward, most, reply)?;
-        }
-        Ok(())
+    fn xread(&mut self, args: args::Xread<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+        reading::read_or_wait(self, args, reply)
     }
 
     fn xrevrange(&mut self, args: args::Xrevrange<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {

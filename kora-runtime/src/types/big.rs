@@ -2,6 +2,8 @@
 //!
 //! Owns: the list of what such a value can be. Refuses to know: which key it belongs to. Start at [`Big`].
 
+use std::sync::Arc;
+
 use super::hash::BigHash;
 use super::list::List;
 use super::set::BigSet;
@@ -24,8 +26,8 @@ pub enum Big {
     Set(Box<BigSet>),
     /// A sorted set.
     Zset(Box<BigZset>),
-    /// A stream.
-    Stream(Box<Stream>),
+    /// A stream. Shared, so that it costs nothing to show it to another shard for the time of an XREAD there.
+    Stream(Arc<Stream>),
 }
 
 impl Big {
@@ -70,7 +72,8 @@ impl Big {
             Self::Hash(hash) => hash.drain_some(max),
             Self::Set(set) => set.drain_some(max),
             Self::Zset(zset) => zset.drain_some(max),
-            Self::Stream(stream) => stream.drain_some(max),
+            // One that is still shared is not the last: whoever is drops it.
+            Self::Stream(stream) => Arc::get_mut(stream).is_some_and(|stream| stream.drain_some(max)),
         }
     }
 }

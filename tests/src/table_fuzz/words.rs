@@ -226,8 +226,11 @@ impl<'r> Maker<'r> {
             ("unix-time", _) => self.pick(&["1", "1000", "2000", "999999", "2000000000", "2000000000000", "0"]).into(),
             ("double", "min" | "max") => self.pick(&["-inf", "+inf", "(1", "3.5", "(-2", "0", "inf", "100"]).into(),
             ("double", _) => self.pick(&["1", "0", "-1.5", "3.25", "1e3", "inf", "-inf", "100", "0.1", "17"]).into(),
-            (_, "id" | "ids" | "last-id" | "max-deleted-id" | "threshold" | "start" | "end") if self.group == "stream" => {
-                let ids = ["0", "1", "3-0", "5-*", "*", "$", "-", "+", "(2", "7-7", "200", "18446744073709551615", "0-0"];
+            (_, "id" | "ids" | "last-id" | "max-deleted-id" | "threshold" | "start" | "end")
+                if self.group == "stream" =>
+            {
+                let ids =
+                    ["0", "1", "3-0", "5-*", "*", "$", "-", "+", "(2", "7-7", "200", "18446744073709551615", "0-0"];
                 self.pick(&ids).into()
             }
             (_, "start" | "stop" | "min" | "max") => {

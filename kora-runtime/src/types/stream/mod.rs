@@ -14,6 +14,7 @@ mod id;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use self::block::Block;
 pub use self::block::StreamEntry;
@@ -100,16 +101,16 @@ impl Stream {
         }
     }
 
-    /// The stream that the entry of `value` holds, to change; `None` when it holds another type.
+    /// The stream that the entry of `value` holds, to change; `None` when it holds another type. One that COPY made two keys share is copied now.
     pub fn open_mut(mut value: ValueMut<'_>) -> Option<&mut Self> {
         match value.entry.kind() {
-            Kind::StreamNew => value.promote(Kind::Stream, Big::Stream(Box::default())),
+            Kind::StreamNew => value.promote(Kind::Stream, Big::Stream(Arc::default())),
             Kind::Stream => {}
             _ => return None,
         }
         let ValueMut { entry, bigs, .. } = value;
         match bigs.get_mut(entry.handle()) {
-            Big::Stream(stream) => Some(stream),
+            Big::Stream(stream) => Some(Arc::make_mut(stream)),
             other => unreachable!("the handle of a stream names {other:?}"),
         }
     }
