@@ -22,7 +22,7 @@ use crate::host::{AllocatorHooks, ProcessHost};
 pub struct EngineOptions {
     /// Number of shards, each a thread; at least 1.
     pub shards: usize,
-    /// The settings all shards start with.
+    /// The settings all shards start with; where keys live is among them (`locality`, `pinned_databases`).
     pub config: Config,
     /// The routing seeds of the data directory.
     pub seeds: [u64; 4],

@@ -17,6 +17,10 @@ pub const GIB: usize = 1024 * MIB;
 pub const SHARDS_MAX: usize = 1024;
 /// Databases that SELECT knows. Fixed: every shard keeps a table for each.
 pub const DATABASES: usize = 16;
+/// Patterns of the `locality` parameter: a key is compared with each.
+pub const LOCALITY_PATTERNS_MAX: usize = 16;
+/// Bytes of one of them.
+pub const LOCALITY_PATTERN_BYTES_MAX: usize = 64;
 /// Words of the `bind` parameter.
 pub const BIND_ADDRESSES_MAX: usize = 16;
 

@@ -14,6 +14,7 @@ pub mod introspection;
 pub mod list;
 pub mod memory;
 pub mod page;
+pub mod placement;
 pub mod server;
 pub mod session;
 pub mod set;

@@ -156,6 +156,8 @@ pub struct Core {
     pub(super) notes: Vec<Vec<u8>>,
     /// Bytes for clients of this shard.
     pub(super) pushes: Vec<Push>,
+    /// While a command runs on keys that were brought here: those keys, with their databases.
+    pub(super) gathered: Option<Vec<(u8, Box<[u8]>)>>,
     /// What clients watch among the keys here.
     pub watches: Watches,
     /// Who waits for keys here.

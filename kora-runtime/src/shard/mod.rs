@@ -19,7 +19,9 @@ pub mod gate;
 pub mod intents;
 pub mod merge;
 pub mod message;
+pub mod nested;
 mod peers;
+pub mod places;
 pub mod plan;
 pub mod route;
 pub mod routing;
@@ -124,6 +126,7 @@ impl Shard {
     pub fn new(options: ShardOptions) -> Self {
         let ShardOptions { id, shards, seeds, random_seed, config, host, now_ms, extensions } = options;
         assert!(id < shards && shards <= route::SHARDS_MAX, "shard {id} of {shards}");
+        let routing = Routing::new(seeds.clone(), shards, config.locality.clone(), config.pinned_databases);
         Self {
             transactions: Transactions::new(id, &seeds),
             execs: BTreeMap::new(),
@@ -133,13 +136,14 @@ impl Shard {
                 watches: Watches::new(&seeds),
                 waiters: Waiters::new(&seeds),
                 wait: None,
+                gathered: None,
                 unwatched: Vec::new(),
                 unblocked: Vec::new(),
                 gate: gate::OPEN,
                 paused: None,
                 id,
                 shards,
-                routing: Routing::new(seeds.clone(), shards),
+                routing,
                 keyspace: Keyspace::new(seeds),
                 now_ms,
                 random: Random::new(random_seed),

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use ahash::RandomState;
 
-use super::core::{Core, EffectSink};
+use super::core::{Core, Effect, EffectSink};
 use super::execute::{count_merged, execute, execute_frame, execute_merged, execute_part};
 use super::intents::{Intents, Mode, Scope, Ticket};
 use super::merge;
@@ -465,7 +465,7 @@ fn sequence(txn: TxnId, mut parts: Vec<(ShardId, Part)>, steps: &mut Vec<Step>) 
 }
 
 /// Puts values in place and tells what happened to them.
-fn store(core: &mut Core, client_id: u64, writes: Vec<Write>, effects: Vec<super::core::Effect>) {
+fn store(core: &mut Core, client_id: u64, writes: Vec<Write>, effects: Vec<Effect>) {
     core.acting_client = client_id;
     for Write { db, key, value } in writes {
         if let Some(value) = value {
@@ -506,7 +506,7 @@ fn fetch_one(core: &mut Core, fetch: &Fetch) -> Option<Detached> {
 }
 
 /// What a participant has to store and tell.
-pub type Finish = (Vec<Write>, Vec<super::core::Effect>);
+pub type Finish = (Vec<Write>, Vec<Effect>);
 
 /// Values that were fetched from their owners, for a command that needs them in one place.
 #[derive(Debug)]
@@ -545,7 +545,10 @@ impl Gathered<'_> {
             }
         }
         if wanted {
+            let keys = fetches.iter().flatten().map(|fetch| (fetch.db, fetch.key.clone()));
+            core.gathered = Some(keys.collect());
             execute(core, call, id, argv, reply);
+            core.gathered = None;
         }
         let EffectSink::Capture(effects) = std::mem::replace(&mut core.effects, listening) else {
             unreachable!("nobody else changes where effects go");
@@ -561,8 +564,8 @@ impl Gathered<'_> {
                     writes.push(Write { db: fetch.db, key: fetch.key.clone(), value });
                 }
             }
-            let told =
-                effects.iter().filter(|effect| fetches.iter().any(|fetch| fetch.key == effect.key)).cloned().collect();
+            let is_of = |effect: &Effect| fetches.iter().any(|fetch| fetch.db == effect.db && fetch.key == effect.key);
+            let told = effects.iter().filter(|effect| is_of(effect)).cloned().collect();
             finishes.push((writes, told));
         }
         debug_assert!(core.keyspace.is_empty(), "a gathered command made a key that it did not declare");

@@ -78,3 +78,54 @@ fn a_long_stream_is_dropped_in_slices() {
     shard.check(&[("COPY k copy", ":1"), ("DEL k", ":1"), ("XLEN k", ":0"), ("XLEN copy", ":2000")]);
     shard.check(&[("RENAME copy other", "+OK"), ("XRANGE other 2000 +", "*1 *2 $6 2000-0 *2 $1 a $1 1")]);
 }
+
+/// The reply of XREAD with one entry of one stream, whose field is `a`.
+fn one_entry(key: &str, id: &str, value: &str) -> String {
+    format!("*1 *2 ${} {key} *1 *2 ${} {id} *2 $1 a ${} {value}", key.len(), id.len(), value.len())
+}
+
+#[test]
+fn a_client_waits_for_what_comes_after_it_asked() {
+    let mut shard = TestShard::new();
+    let (one, other) = (shard.connect(), shard.connect());
+    shard.run("XADD k 5 a old");
+    assert_eq!(shard.run_for(one, "XREAD BLOCK 0 STREAMS k none $ $"), "");
+    assert_eq!(shard.run_for(other, "XREAD COUNT 1 BLOCK 0 STREAMS k 7"), "");
+    // Not above what the first has seen, gone before anyone could see it, not a stream.
+    for command in ["XADD k MAXLEN 0 6 a x", "XDEL k 6", "SET none x", "DEL none", "XADD none NOMKSTREAM 1 a x"] {
+        shard.run(command);
+        assert_eq!((shard.replies_of(one), shard.replies_of(other)), (String::new(), String::new()), "{command}");
+    }
+    shard.run("XADD k 7 a new");
+    assert_eq!(shard.replies_of(one), one_entry("k", "7-0", "new"));
+    assert_eq!(shard.replies_of(other), "");
+    // A key that goes does not end the waiting.
+    shard.run("DEL k");
+    shard.run("XADD k 7 a again");
+    assert_eq!(shard.replies_of(other), "");
+    assert_eq!(shard.run_for(one, "XREAD BLOCK 0 STREAMS none $"), "");
+    shard.run("XADD k 8 a last");
+    assert_eq!(shard.replies_of(other), one_entry("k", "8-0", "last"));
+    // A stream that takes another's name may have what is waited for.
+    shard.run("RENAME k none");
+    let both = "*1 *2 $4 none *2 *2 $3 7-0 *2 $1 a $5 again *2 $3 8-0 *2 $1 a $4 last";
+    assert_eq!(shard.replies_of(one), both);
+    assert_eq!(shard.run_for(one, "PING"), "+PONG");
+}
+
+#[test]
+fn waiting_has_an_end() {
+    let mut shard = TestShard::new();
+    let waiter = shard.connect();
+    assert_eq!(shard.run_for(waiter, "XREAD BLOCK 5 STREAMS k 0"), "");
+    shard.advance_ms(4);
+    shard.wake_due();
+    assert_eq!(shard.replies_of(waiter), "");
+    shard.advance_ms(1);
+    shard.wake_due();
+    assert_eq!(shard.replies_of(waiter), "*-1");
+    shard.run("XADD k 1 a x");
+    assert_eq!((shard.replies_of(waiter), shard.run_for(waiter, "PING")), (String::new(), "+PONG".to_owned()));
+    assert_eq!(shard.run_for(waiter, "XREAD BLOCK 5 STREAMS k 0"), one_entry("k", "1-0", "x"));
+    assert_eq!(shard.run_for(waiter, "XREAD STREAMS k $"), "*-1");
+}
