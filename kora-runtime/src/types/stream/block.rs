@@ -167,9 +167,9 @@ impl Block {
         places.into_iter().rev().map(move |place| self.entry(base, place))
     }
 
-    /// The id of the last entry.
-    pub(super) fn last_id(&self, base: StreamId) -> Option<StreamId> {
-        self.places().last().map(|place| self.entry(base, place).id)
+    /// The last entry.
+    pub(super) fn last(&self, base: StreamId) -> Option<StreamEntry<'_>> {
+        self.places().last().map(|place| self.entry(base, place))
     }
 
     /// Removes the entry of this id. False when it is not there.

@@ -157,7 +157,7 @@ impl Stream {
             Some((base, block)) => (*base, block),
             None => self.sealed.last_key_value().map(|(base, block)| (*base, block))?,
         };
-        block.entries_backward(base).next()
+        block.last(base)
     }
 
     fn first_block(&self) -> Option<(StreamId, &Block)> {
@@ -264,7 +264,7 @@ impl Stream {
             }
             let goes = match excess {
                 Excess::Above(most) => self.len - entries >= most,
-                Excess::Before(id) => block.last_id(base).is_none_or(|last| last < id),
+                Excess::Before(id) => block.last(base).is_none_or(|last| last.id < id),
             };
             if goes {
                 self.pop_block();
