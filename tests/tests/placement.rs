@@ -97,7 +97,7 @@ fn replies_do_not_depend_on_where_keys_live() {
         let key = |at: usize| ["k", "l", "m", "a:x:1", "a:x:2", "a:y:1", "{k}2"][at];
         let db = |at: usize| [0, 1, 2, 5, 16][at];
         let (one, other) = (key(below(7)), key(below(7)));
-        let command = match below(18) {
+        let command = match below(24) {
             0 => format!("SELECT {}", db(below(4))),
             1 | 2 => format!("SET {one} {step}"),
             3 => format!("SET {one} {step} PX {}", 1 + below(5_000_000)),
@@ -111,11 +111,17 @@ fn replies_do_not_depend_on_where_keys_live() {
             14 => format!("MGET {one} {other} {one}"),
             15 => format!("PTTL {one}"),
             16 => "DBSIZE".to_owned(),
+            17 => "MULTI".to_owned(),
+            18..=20 => "EXEC".to_owned(),
+            21 => format!("WATCH {one} {other}"),
+            22 => format!("RPOPLPUSH {one} {other}"),
             _ if below(20) == 0 => "FLUSHDB".to_owned(),
             _ => format!("DEL {one} {other}"),
         };
         assert_eq!(call(&plain, &command), call(&ruled, &command), "step {step}: {command}");
     }
+    assert_eq!(call(&plain, "RESET"), call(&ruled, "RESET"));
+    assert_eq!(call(&plain, "HELLO 3").is_ok(), call(&ruled, "HELLO 3").is_ok());
     for db in 0..16 {
         let keys = |connection| {
             check(connection, &format!("SELECT {db}"), ok());
