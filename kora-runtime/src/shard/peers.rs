@@ -168,15 +168,24 @@ impl Shard {
 
     /// Brings everything to rest: transactions' steps, then sessions that may go on, until nothing moves.
     pub(super) fn settle(&mut self) {
-        self.perform_steps();
-        self.attend(None);
+        self.rest();
         while let Some(session) = self.resume.pop() {
             let may_go_on = self.session(session).is_some_and(|open| open.stalled && !open.barrier && !open.is_full());
             if may_go_on && !self.congested {
                 // A session that still has to wait marks itself stalled again and is resumed by what it waits for.
                 self.advance(session);
-                self.perform_steps();
-                self.attend(None);
+                self.rest();
+            }
+        }
+    }
+
+    /// Takes steps and attends to what they cause, which may be more steps: a key that is ready is offered to a waiter on another shard.
+    fn rest(&mut self) {
+        loop {
+            self.perform_steps();
+            self.attend(None);
+            if self.steps.is_empty() {
+                break;
             }
         }
     }

@@ -435,7 +435,7 @@ impl Transactions {
                             id: txn,
                             to: coordination.to,
                             call,
-                            frame: std::mem::take(&mut coordination.frame),
+                            frame: wait.retry.unwrap_or_else(|| std::mem::take(&mut coordination.frame)),
                             owners: coordination.participants.clone(),
                             deadline_ms: wait.deadline_ms,
                             null_reply: std::mem::replace(&mut reply, ReplyBuf::new(call.protocol)).into_bytes(),
