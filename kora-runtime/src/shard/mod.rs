@@ -41,9 +41,9 @@ use corosensei::stack::DefaultStack;
 
 use self::clients::{Client, Peer, ReplyMode};
 use self::core::{Core, CoreOptions, EffectHook, EffectSink};
-use self::execute::{count, execute_merged, refuse};
+use self::execute::{count, execute_hot, refuse};
 use self::message::{Call, Envelope, ShardId, TxnId, TxnMessage, write_frame, write_request};
-use self::plan::{Plan, plan};
+use self::plan::{Plan, plan_hot};
 use self::routing::Routing;
 use self::session::Session;
 use self::transaction::{Step, Target, Transactions, scope_of};
@@ -468,7 +468,7 @@ impl Shard {
                 return flow;
             }
         }
-        match plan(id, argv, call, &self.core.routing) {
+        match plan_hot(id, argv, call, &self.core.routing) {
             Plan::Session => {
                 if !session.is_settled() {
                     return Flow::Wait;
@@ -551,11 +551,7 @@ impl Shard {
         }
         let mode = self.core.clients.of(index).reply_mode;
         let core = &mut self.core;
-        session.reply_here(
-            call.protocol,
-            |()| mode == ReplyMode::On,
-            |reply| execute_merged(core, call, id, argv, reply),
-        );
+        session.reply_here(call.protocol, |()| mode == ReplyMode::On, |reply| execute_hot(core, call, id, argv, reply));
         self.after_reply(index, mode);
         Flow::Next
     }
