@@ -136,6 +136,7 @@ pub fn run(target: &mut dyn Target, transcript: &Transcript, protocol: Protocol)
         current: "main".into(),
         command: String::new(),
         kept: HashMap::new(),
+        observer: None,
         scan: None,
         label,
         report: Report::default(),
@@ -170,6 +171,8 @@ struct Run<'a> {
     command: String,
     /// Texts of replies, by the names they were kept under.
     kept: HashMap<String, Vec<u8>>,
+    /// The connection that asks how many clients wait, once there is one.
+    observer: Option<usize>,
     /// The command that has to be called again, and where its cursor stands.
     scan: Option<(Vec<Vec<u8>>, usize)>,
     label: String,
@@ -188,6 +191,7 @@ impl Run<'_> {
                 self.client().map(|_| ())
             }
             Action::Advance(ms) => self.target.advance(*ms),
+            Action::Blocked(count) => self.until_blocked(*count),
             Action::Send(argv) => self.send(argv),
             Action::Scan(argv) => {
                 let cursor_at = if argv[0].eq_ignore_ascii_case(b"SCAN") { 1 } else { 2 };
@@ -217,6 +221,29 @@ impl Run<'_> {
             }
             Action::Expect(expect) => self.expect(index, step.line, expect),
         }
+    }
+
+    /// Asks until this many clients wait: what they sent has arrived then, and nobody has served them.
+    fn until_blocked(&mut self, count: u64) -> Result<(), String> {
+        const CALLS_MAX: usize = 100_000;
+        let observer = match self.observer {
+            Some(observer) => observer,
+            None => *self.observer.insert(self.target.connect()?),
+        };
+        let mut last = None;
+        for _ in 0..CALLS_MAX {
+            self.target.send(observer, &[b"INFO".to_vec(), b"clients".to_vec()])?;
+            let Received::Value(reply) = self.target.receive(observer)? else {
+                return Err("closed the connection that asks for waiting clients".into());
+            };
+            last = reply.bytes().and_then(blocked_clients);
+            if last == Some(count) {
+                return Ok(());
+            }
+            std::thread::yield_now();
+        }
+        let found = last.map_or_else(|| "an unknown number".to_owned(), |last| last.to_string());
+        Err(format!("{found} of {count} clients wait in blocking commands"))
     }
 
     fn send(&mut self, argv: &[Vec<u8>]) -> Result<(), String> {
@@ -327,6 +354,12 @@ impl Run<'_> {
             got,
         });
     }
+}
+
+/// The clients that wait in blocking commands, by the text of INFO.
+fn blocked_clients(info: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(info).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("blocked_clients:")).and_then(|count| count.parse().ok())
 }
 
 /// The protocol that the connection speaks if this command succeeds; from the reply to the command itself on.
@@ -480,6 +513,23 @@ mod tests {
         assert_eq!(mismatches(text, Protocol::Resp2, &page).0, []);
         let text = "@ scan\n> SCAN x\n< -ERR invalid cursor\n> PING\n< +PONG\n";
         assert_eq!(mismatches(text, Protocol::Resp2, &["-ERR invalid cursor\r\n", "+PONG\r\n"]).0, []);
+    }
+
+    #[test]
+    fn waiting_clients_are_asked_for_until_they_are_as_many() {
+        let text = "@ client x\n@ silent\n> BLPOP k 0\n@ blocked 1\n@ client main\n> RPUSH k a\n< :1\n@ blocked 0\n";
+        let replies = [
+            "$17\r\nblocked_clients:0\r\n",
+            "$28\r\n# Clients\r\nblocked_clients:1\r\n",
+            ":1\r\n",
+            "$17\r\nblocked_clients:0\r\n",
+        ];
+        let (wrong, log) = mismatches(text, Protocol::Resp2, &replies);
+        assert_eq!(wrong, []);
+        let asked = "2 INFO clients";
+        assert_eq!(log[2..], ["1 BLPOP k 0", asked, asked, "3 speaks 2", "3 RPUSH k a", asked]);
+        let (wrong, _) = mismatches("@ blocked 1\n", Protocol::Resp2, &[""]);
+        assert_eq!(wrong[0].got, ["(closed the connection that asks for waiting clients)"]);
     }
 
     #[test]
