@@ -101,13 +101,16 @@ pub fn describe(client: &Client, now_ms: u64) -> String {
     let mut line = String::with_capacity(256);
     let age = now_ms.saturating_sub(client.created_ms) / 1000;
     let idle = now_ms.saturating_sub(client.last_ms) / 1000;
-    let memory = client.query_bytes + client.query_free + client.output_bytes;
+    let multi = client.multi.as_deref();
+    let queued = multi.map_or(-1, |multi| multi.ends.len() as i64);
+    let queued_bytes = multi.map_or(0, |multi| multi.frames.len());
+    let memory = client.query_bytes + client.query_free + client.output_bytes + queued_bytes;
     let resp = if client.protocol == Protocol::Resp3 { 3 } else { 2 };
     let command = client.last_command.map_or("NULL", |id| id.info().name);
     write!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={flags} db={} sub=0 psub=0 ssub=0 multi=-1 \
-         qbuf={} qbuf-free={} argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={command} \
+        "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={flags} db={} sub=0 psub=0 ssub=0 multi={queued} \
+         qbuf={} qbuf-free={} argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={command} \
          user=default redir=-1 resp={resp} lib-name={} lib-ver={}",
         client.id,
         client.peer.addr,

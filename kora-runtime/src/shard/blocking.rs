@@ -131,7 +131,9 @@ impl Shard {
     /// Notes that a client waits.
     fn block(&mut self, session: &mut Session, block: Block) {
         let Block { id, to, call, frame, owners, deadline_ms, null_reply } = block;
-        self.core.clients.of(to.session).waiting = Some(id);
+        let client = self.core.clients.of(to.session);
+        client.waiting = Some(id);
+        client.waits_for_time = deadline_ms.is_some();
         self.blocked.insert(id, to.session);
         if let Some(deadline_ms) = deadline_ms {
             self.deadlines.insert((deadline_ms, id));

@@ -105,6 +105,8 @@ pub struct Client {
     pub watching_bytes: usize,
     /// What it waits for, by the waiter's name.
     pub waiting: Option<TxnId>,
+    /// It waits no longer than a timeout.
+    pub waits_for_time: bool,
     /// When it connected, Unix milliseconds.
     pub created_ms: u64,
     /// When its last command came, Unix milliseconds.
@@ -145,6 +147,7 @@ impl Client {
             watching: Vec::new(),
             watching_bytes: 0,
             waiting: None,
+            waits_for_time: false,
             created_ms: now_ms,
             last_ms: now_ms,
             last_command: None,

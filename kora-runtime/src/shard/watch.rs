@@ -45,6 +45,11 @@ impl Watches {
         self.watchers.len()
     }
 
+    /// Keys that are watched here.
+    pub fn keys_len(&self) -> usize {
+        self.databases.iter().map(HashMap::len).sum()
+    }
+
     /// `client` watches a key from now on.
     pub fn add(&mut self, client: u64, db: u8, key: &[u8]) {
         let watchers = self.databases[usize::from(db)].entry(key.into()).or_default();
