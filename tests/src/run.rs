@@ -110,6 +110,8 @@ pub struct Report {
     pub mismatches: Vec<Mismatch>,
     /// Every reply that was read for an [`Expect`] step.
     pub seen: Vec<Seen>,
+    /// Where and why the run broke off; the last of the mismatches says so too.
+    pub broken: Option<String>,
 }
 
 /// Runs `transcript` in every protocol that it is for and returns all mismatches as text, or nothing.
@@ -149,6 +151,7 @@ pub fn run(target: &mut dyn Target, transcript: &Transcript, protocol: Protocol)
         })
     });
     if let Err(text) = outcome {
+        run.report.broken = Some(format!("{}:{line}: {text}", transcript.name));
         run.mismatch(line, vec![], vec![format!("({text})")]);
     }
     run.report
@@ -479,6 +482,9 @@ mod tests {
         let (wrong, _) = mismatches(text, Protocol::Resp3, &[]);
         assert_eq!(wrong.len(), 1);
         assert_eq!(wrong[0].got, ["(no reply in time)"]);
+        let transcript = Transcript::parse("t", text).expect(text);
+        let report = run(&mut Scripted::new(&[]), &transcript, Protocol::Resp2);
+        assert_eq!(report.broken.as_deref(), Some("t:2: no reply in time"));
         let (wrong, _) = mismatches(text, Protocol::Resp3, &["+OK\r\n", ""]);
         assert_eq!((wrong.len(), &wrong[0].place[..]), (2, "t:4"));
         let (wrong, _) = mismatches("> A\n@ closed\n", Protocol::Resp3, &["+OK\r\n"]);

@@ -20,7 +20,7 @@
 //! @ scan                   the next command is SCAN or a relative: called until its cursor is 0; the reply that is compared has the
 //!                          elements of all calls, each once, in byte order
 //! @ silent                 the next command has no reply, or its reply comes later
-//! @ kora-only              the next command and its replies are not for redis-server
+//! @ kora-only              the next command and its replies, or the next `@ blocked`, are not for redis-server
 //! @ oracle-only            the next command and its replies are for redis-server alone
 //! @ raw "bytes"            bytes sent as they are
 //! @ closed                 the server has closed the connection
@@ -349,8 +349,9 @@ impl Parser<'_> {
             ("blocked", count) => {
                 let count = count.parse().map_err(|_| "`@ blocked` takes a number of clients")?;
                 self.fill_in();
-                self.of_command = None;
+                self.of_command = self.audience.take();
                 self.push(Action::Blocked(count), at);
+                self.of_command = None;
             }
             ("resp", version @ ("2" | "3")) if self.steps.is_empty() => {
                 self.protocol = Some(if version == "2" { Protocol::Resp2 } else { Protocol::Resp3 });
@@ -410,6 +411,8 @@ mod tests {
 
     #[test]
     fn directives_are_about_the_next_command_or_reply() {
+        let steps = Transcript::parse("t", "@ kora-only\n@ blocked 1\n@ blocked 0\n").expect("in the format").steps;
+        assert_eq!([steps[0].audience, steps[1].audience], [Audience::Kora, Audience::All]);
         let text = "@ resp 3\n@ kora-only\n@ match\n@ differs since 7.2\n> A\n< $*\n<2 *0\n<3 %0\n> B\n<3 %0\n";
         let transcript = Transcript::parse("t", text).expect("in the format");
         assert_eq!(transcript.protocol, Some(Protocol::Resp3));
