@@ -195,6 +195,9 @@ impl ServerCommands for ShardCx<'_> {
         let checked =
             |db: i64| usize::try_from(db).ok().filter(|db| *db < DATABASES).ok_or(CommandError::DbIndexOutOfRange);
         let (first, second) = (checked(first)?, checked(second)?);
+        if first == second {
+            return Ok(());
+        }
         for db in [first, second] {
             watch::touch_existing(self.core, db as u8);
         }

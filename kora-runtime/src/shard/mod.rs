@@ -443,15 +443,12 @@ impl Shard {
         };
         let info = id.info();
         if !info.arity_allows(argv.len()) {
-            self.core.command_stats.of(id).rejected += 1;
-            self.abort_transaction(index);
-            self.refuse_here(index, session, protocol, &CommandError::WrongArity(info.name));
+            self.reject(index, session, protocol, id, &CommandError::WrongArity(info.name));
             return Flow::Next;
         }
         let client = self.core.clients.of(index);
         if !client.authenticated && !info.flags.contains(Flags::NO_AUTH) {
-            self.core.command_stats.of(id).rejected += 1;
-            self.refuse_here(index, session, protocol, &CommandError::NoAuth);
+            self.reject(index, session, protocol, id, &CommandError::NoAuth);
             return Flow::Next;
         }
         client.last_command = Some(id);
@@ -463,7 +460,7 @@ impl Shard {
             nested: false,
             client_id: client.id,
         };
-        if (client.gate | self.core.gate) != gate::OPEN || info.flags.intersects(gate::ROWS) {
+        if (client.gate | self.core.gate) != gate::OPEN || gate::looks_at(id) {
             if let Some(flow) = self.at_the_gate(index, session, call, id, argv) {
                 return flow;
             }
