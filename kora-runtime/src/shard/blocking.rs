@@ -148,6 +148,8 @@ impl Shard {
         let index = block.to.session;
         let Some(mut session) = self.sessions[index as usize].take() else { return };
         self.block(&mut session, block);
+        // Replies of commands before it may have been held back for its own.
+        self.list(index, &mut session);
         self.sessions[index as usize] = Some(session);
     }
 
