@@ -205,9 +205,10 @@ impl Run<'_> {
                 self.send(argv)
             }
             Action::Raw(bytes) => {
-                self.command = format!("raw {}", words::quote(bytes));
+                let bytes = self.filled_in(bytes);
+                self.command = format!("raw {}", words::quote(&bytes));
                 let number = self.client()?.number;
-                self.target.send_raw(number, bytes)
+                self.target.send_raw(number, &bytes)
             }
             Action::Closed => {
                 let number = self.client()?.number;
@@ -503,10 +504,10 @@ mod tests {
 
     #[test]
     fn a_reply_that_is_kept_fills_later_commands() {
-        let text = "@ keep id\n@ match\n> CLIENT ID\n< :*\n> KILL a%id%b %id% %other%\n< +OK\n> CLIENT ID\n< :%id%\n";
+        let text = "@ keep id\n@ match\n> CLIENT ID\n< :*\n> KILL a%id%b %id% %other%\n< +OK\n@ silent\n@ raw \"id%id%\"\n> CLIENT ID\n< :%id%\n";
         let (wrong, log) = mismatches(text, Protocol::Resp2, &[":17\r\n", "+OK\r\n", ":17\r\n"]);
         assert_eq!(wrong, []);
-        assert_eq!(log.get(log.len() - 2).map(String::as_str), Some("1 KILL a17b 17 %other%"));
+        assert_eq!(log[log.len() - 3..], ["1 KILL a17b 17 %other%", "1 raw 4", "1 CLIENT ID"]);
     }
 
     #[test]

@@ -197,6 +197,10 @@ impl Shard {
     /// Sets the clock. Time may stand still or jump; expiry goes by it.
     pub fn begin_tick(&mut self, now_ms: u64) {
         self.core.now_ms = now_ms;
+        // The alarm may ring later than what this tick brings, a new pause among it.
+        if self.core.paused.is_some_and(|pause| pause.until_ms <= now_ms) {
+            self.end_pause();
+        }
     }
 
     // ---- sessions -------------------------------------------------------------------------------------------------------
@@ -351,7 +355,9 @@ impl Shard {
         let mut limits_now = self.decode_limits(authenticated);
         let mut decoder = std::mem::take(&mut session.decoder);
         let input = std::mem::take(&mut session.input);
-        while !session.closing {
+        // A client that is to be closed runs nothing more, also when it was held back by a pause and goes on only now.
+        let mut killed = self.core.clients.of(index).kill;
+        while !session.closing && !killed {
             if session.barrier || session.is_full() || self.congested {
                 session.stalled = session.consumed < input.len();
                 break;
@@ -377,6 +383,7 @@ impl Shard {
                             session.consumed += consumed;
                             if self.core.attention {
                                 self.attend(Some((index, &mut session)));
+                                killed = self.core.clients.of(index).kill;
                             }
                         }
                         Flow::Wait => {
