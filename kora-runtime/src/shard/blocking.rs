@@ -130,7 +130,13 @@ impl Shard {
 
     /// Notes that a client waits.
     fn block(&mut self, session: &mut Session, block: Block) {
-        let Block { id, to, call, frame, owners, deadline_ms, null_reply } = block;
+        let Block { id, to, call, frame, owners, deadline_ms, mut null_reply } = block;
+        if !owners.is_empty() {
+            // Whatever it says when it finds nothing and does not wait: Redis's reply for keys that were waited for in vain is the same for all.
+            let mut reply = ReplyBuf::new(call.protocol);
+            reply.null_array();
+            null_reply = reply.into_bytes();
+        }
         let client = self.core.clients.of(to.session);
         client.waiting = Some(id);
         client.waits_for_time = deadline_ms.is_some();
