@@ -319,6 +319,7 @@ impl Run<'_> {
         let mut protocol = protocol;
         if let (Some(asked), Some(got)) = (asked, &got)
             && got.kind != crate::expected::Kind::Error
+            && got.text != b"QUEUED"
         {
             protocol = asked;
             self.client()?.protocol = asked;
@@ -500,6 +501,8 @@ mod tests {
         for protocol in Protocol::ALL {
             assert_eq!(mismatches(text, protocol, &replies).0, []);
         }
+        let text = "> HELLO 2\n< +QUEUED\n> Z\n< ,1\n";
+        assert_eq!(mismatches(text, Protocol::Resp3, &["+QUEUED\r\n", ",1\r\n"]).0, []);
     }
 
     #[test]
