@@ -16,6 +16,7 @@ use kora_tests::resp::{Client, Value};
 const KORA_ONLY: &[(&str, &str)] = &[
     ("client|no-touch", "7.2"),
     ("client|setinfo", "7.2"),
+    ("waitaof", "7.2"),
     ("debug|help", "DEBUG tells its subcommands apart by itself"),
     ("debug|object", "DEBUG tells its subcommands apart by itself"),
     ("debug|set-active-expire", "DEBUG tells its subcommands apart by itself"),

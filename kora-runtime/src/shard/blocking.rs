@@ -136,7 +136,13 @@ impl Shard {
 
     /// Notes that a client waits.
     fn block(&mut self, session: &mut Session, block: Block) {
-        let Block { id, to, call, frame, owners, deadline_ms, null_reply } = block;
+        let Block { id, to, call, frame, owners, deadline_ms, mut null_reply } = block;
+        if !owners.is_empty() {
+            // Whatever it says when it finds nothing and does not wait: Redis's reply for keys that were waited for in vain is the same for all.
+            let mut reply = ReplyBuf::new(call.protocol);
+            reply.null_array();
+            null_reply = reply.into_bytes();
+        }
         let client = self.core.clients.of(to.session);
         client.waiting = Some(id);
         client.waits_for_time = deadline_ms.is_some();
@@ -154,6 +160,8 @@ impl Shard {
         let index = block.to.session;
         let Some(mut session) = self.sessions[index as usize].take() else { return };
         self.block(&mut session, block);
+        // Replies of commands before it may have been held back for its own.
+        self.list(index, &mut session);
         self.sessions[index as usize] = Some(session);
     }
 

@@ -98,7 +98,7 @@ impl<'s> ShardCx<'s> {
     }
 
     /// Says that the command found nothing and that its client may wait for `keys` to hold an `awaited` value (a word of TYPE). The reply that the handler then
-    /// makes is the one of a client that waits in vain, and of one that may not wait because it is inside EXEC or a script.
+    /// makes is the one of a client that may not wait because it is inside EXEC or a script; who waits for keys in vain gets a null array whatever it is.
     pub fn wait<'k>(
         &mut self,
         keys: impl IntoIterator<Item = &'k [u8]>,

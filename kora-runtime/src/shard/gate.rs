@@ -10,11 +10,11 @@ use super::{Flow, Shard};
 use crate::argv::Argv;
 use crate::error::CommandError;
 use crate::limits;
-use crate::reply::ReplyBuf;
+use crate::reply::{Protocol, ReplyBuf};
 use crate::shard::clients::ReplyMode;
 use crate::table::{Access, CommandId, Flags, Route};
 
-/// Bits of a client's, or the shard's, gate: with none set and a row without [`ROWS`] a command walks through.
+/// Bits of a client's, or the shard's, gate: with none set and a row that [`looks_at`] passes over a command walks through.
 pub const OPEN: u8 = 0;
 /// The client is inside MULTI.
 pub const IN_MULTI: u8 = 1;
@@ -23,8 +23,14 @@ pub const PAUSED: u8 = 2;
 /// A script has stepped aside: see [`busy`](super::busy).
 pub const BUSY: u8 = 4;
 
-/// Rows that are looked at here whoever sends them: they wait for others, run scripts, or are part of the machinery of transactions.
-pub const ROWS: Flags = Flags::BLOCKING.with(Flags::NO_MULTI).with(Flags::RUNS_SCRIPTS);
+/// Rows whose flags alone make them stop at the gate: they wait for others, or run scripts.
+const ROWS: Flags = Flags::BLOCKING.with(Flags::RUNS_SCRIPTS);
+
+/// True for rows that are looked at here whoever sends them: those, and the one that tells this shard what its client watches.
+#[inline]
+pub fn looks_at(id: CommandId) -> bool {
+    id == CommandId::Watch || id.info().flags.intersects(ROWS)
+}
 
 /// What CLIENT PAUSE asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +67,16 @@ impl Shard {
                 CommandId::Exec if !session.is_settled() => Some(Flow::Wait),
                 CommandId::Exec => Some(self.exec(index, session, call)),
                 CommandId::Discard | CommandId::Quit | CommandId::Reset => None,
+                // These are refused without harm to the transaction, unlike what is queued.
+                CommandId::Multi | CommandId::Watch => {
+                    let error = CommandError::Text(if id == CommandId::Multi {
+                        "ERR MULTI calls can not be nested"
+                    } else {
+                        "ERR WATCH inside MULTI is not allowed"
+                    });
+                    self.refuse_here(index, session, call.protocol, &error);
+                    Some(Flow::Next)
+                }
                 _ if flags.contains(Flags::NO_MULTI) => {
                     self.abort_transaction(index);
                     let error = CommandError::Text("ERR Command not allowed inside a transaction");
@@ -133,6 +149,29 @@ impl Shard {
         if let Some(multi) = &mut self.core.clients.of(index).multi {
             multi.aborted = true;
         }
+    }
+
+    /// Refuses a command that could be neither queued nor run. An EXEC ends its transaction all the same, and says why.
+    #[cold]
+    pub(super) fn reject(
+        &mut self,
+        index: u32,
+        session: &mut Session,
+        protocol: Protocol,
+        id: CommandId,
+        error: &CommandError,
+    ) {
+        self.core.command_stats.of(id).rejected += 1;
+        if id != CommandId::Exec {
+            self.abort_transaction(index);
+            return self.refuse_here(index, session, protocol, error);
+        }
+        self.core.clients.of(index).leave_multi();
+        self.core.unwatch(index);
+        let text = error.to_string();
+        let cause = text.strip_prefix("ERR ").unwrap_or(&text);
+        let error = CommandError::message(format!("EXECABORT Transaction discarded because of: {cause}"));
+        self.refuse_here(index, session, protocol, &error);
     }
 
     /// Remembers what a client watches: its EXEC has to ask the owners. WATCH itself tells them.

@@ -192,6 +192,10 @@ impl Shard {
     /// Sets the clock. Time may stand still or jump; expiry goes by it.
     pub fn begin_tick(&mut self, now_ms: u64) {
         self.core.now_ms = now_ms;
+        // The alarm may ring later than what this tick brings, a new pause among it.
+        if self.core.paused.is_some_and(|pause| pause.until_ms <= now_ms) {
+            self.end_pause();
+        }
     }
 
     // ---- sessions -------------------------------------------------------------------------------------------------------
@@ -351,7 +355,9 @@ impl Shard {
         let mut limits_now = self.decode_limits(authenticated);
         let mut decoder = std::mem::take(&mut session.decoder);
         let input = std::mem::take(&mut session.input);
-        while !session.closing {
+        // A client that is to be closed runs nothing more, also when it was held back by a pause and goes on only now.
+        let mut killed = self.core.clients.of(index).kill;
+        while !session.closing && !killed {
             if session.barrier || session.is_full() || self.congested {
                 session.stalled = session.consumed < input.len();
                 break;
@@ -377,6 +383,7 @@ impl Shard {
                             session.consumed += consumed;
                             if self.core.attention {
                                 self.attend(Some((index, &mut session)));
+                                killed = self.core.clients.of(index).kill;
                             }
                         }
                         Flow::Wait => {
@@ -443,15 +450,12 @@ impl Shard {
         };
         let info = id.info();
         if !info.arity_allows(argv.len()) {
-            self.core.command_stats.of(id).rejected += 1;
-            self.abort_transaction(index);
-            self.refuse_here(index, session, protocol, &CommandError::WrongArity(info.name));
+            self.reject(index, session, protocol, id, &CommandError::WrongArity(info.name));
             return Flow::Next;
         }
         let client = self.core.clients.of(index);
         if !client.authenticated && !info.flags.contains(Flags::NO_AUTH) {
-            self.core.command_stats.of(id).rejected += 1;
-            self.refuse_here(index, session, protocol, &CommandError::NoAuth);
+            self.reject(index, session, protocol, id, &CommandError::NoAuth);
             return Flow::Next;
         }
         client.last_command = Some(id);
@@ -463,7 +467,7 @@ impl Shard {
             nested: false,
             client_id: client.id,
         };
-        if (client.gate | self.core.gate) != gate::OPEN || info.flags.intersects(gate::ROWS) {
+        if (client.gate | self.core.gate) != gate::OPEN || gate::looks_at(id) {
             if let Some(flow) = self.at_the_gate(index, session, call, id, argv) {
                 return flow;
             }
