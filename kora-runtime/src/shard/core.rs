@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::blocking::{Ending, Wait};
 use super::clients::Clients;
+use super::fault::Fault;
 use super::gate::{self, Pause};
 use super::message::{ShardId, TxnId};
 use super::routing::Routing;
@@ -174,6 +175,8 @@ pub struct Core {
     pub(super) paused: Option<Pause>,
     /// The client whose command runs, 0 for none: it may not want to hear of its own changes.
     pub(crate) acting_client: u64,
+    /// What a test has broken on purpose.
+    pub(super) fault: Option<Fault>,
 }
 
 impl std::fmt::Debug for Core {
