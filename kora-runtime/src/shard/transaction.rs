@@ -474,6 +474,8 @@ fn store(core: &mut Core, client_id: u64, writes: Vec<Write>, effects: Vec<Effec
     for Write { db, key, value } in writes {
         if let Some(value) = value {
             super::cx::ShardCx::new(core, Call::internal(db)).attach(db, &key, value);
+            // Whoever looked for it while it was away saw nothing and does not look again by itself.
+            core.attention |= core.waiters.touched(db, &key);
         }
     }
     for effect in effects {
