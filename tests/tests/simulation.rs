@@ -1,7 +1,7 @@
 //! Seeds drive one to eight shards with shuffled mailboxes; what clients see must be as if commands and transactions ran one after another.
 //!
 //! `KORA_SEEDS=1000000 cargo test --release -p kora-tests --test simulation` runs a million of each; a failing seed is replayed with
-//! `KORA_SEED=n cargo test -p kora-tests --test simulation NAME`.
+//! `KORA_SEED=n cargo test -p kora-tests --test simulation NAME`, and tells every move with `KORA_TRACE=1`.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -13,10 +13,22 @@ use std::collections::HashMap;
 /// One thing that a transaction did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// It appended this element; the list's length after that, when it was told.
-    Append { key: String, element: String, len: Option<usize> },
+    /// It appended an element; the list's length after that, when it was told.
+    Append {
+        /// To this list.
+        key: String,
+        /// It, and nobody else.
+        element: String,
+        /// Elements there were then.
+        len: Option<usize>,
+    },
     /// It read this list.
-    Read { key: String, elements: Vec<String> },
+    Read {
+        /// Which.
+        key: String,
+        /// What it held.
+        elements: Vec<String>,
+    },
 }
 
 /// One transaction.

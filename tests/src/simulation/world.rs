@@ -47,6 +47,8 @@ pub struct World {
     clients: Vec<Option<(usize, u32)>>,
     /// Clients whose sessions had something to look at.
     looked_at: Vec<usize>,
+    /// Every move is told on the error output (KORA_TRACE).
+    traced: bool,
     /// Unix milliseconds; a shard reads it when a tick begins.
     now_ms: u64,
     replies: Vec<(usize, Vec<u8>)>,
@@ -100,7 +102,9 @@ impl World {
             .collect();
         let ways = (0..shape.shards).map(|_| (0..shape.shards).map(|_| VecDeque::new()).collect()).collect();
         let in_tick = vec![false; shape.shards];
-        Self { in_tick, shards, ways, clients, looked_at: Vec::new(), now_ms: START_MS, replies: Vec::new() }
+        let traced = std::env::var_os("KORA_TRACE").is_some();
+        let (looked_at, replies) = (Vec::new(), Vec::new());
+        Self { in_tick, shards, ways, clients, looked_at, traced, now_ms: START_MS, replies }
     }
 
     /// A client sends a command.
@@ -111,9 +115,16 @@ impl World {
     /// A client sends bytes, a part of a command or several.
     pub fn send_bytes(&mut self, client: usize, bytes: &[u8]) {
         let (shard, session) = self.place(client);
+        self.trace(|| format!("client {client} → {shard}: {}", bytes.escape_ascii()));
         self.enter_tick(shard);
         self.shards[shard].input(session).extend_from_slice(bytes);
         self.shards[shard].run(session);
+    }
+
+    fn trace(&self, text: impl FnOnce() -> String) {
+        if self.traced {
+            eprintln!("{:>8} {}", self.now_ms, text());
+        }
     }
 
     fn place(&self, client: usize) -> (usize, u32) {
@@ -148,10 +159,12 @@ impl World {
         match self.possible().swap_remove(index) {
             Move::Deliver(from, to) => {
                 let envelope = self.ways[from][to].pop_front().expect("only ways with mail are possible");
+                self.trace(|| format!("{from} → {to}: {envelope:?}"));
                 self.enter_tick(to);
                 self.shards[to].receive(from, envelope);
             }
             Move::Wake(at) => {
+                self.trace(|| format!("{at} wakes"));
                 self.enter_tick(at);
                 self.shards[at].wake_due();
             }
@@ -189,6 +202,7 @@ impl World {
         self.shards[at].wrote(session, output.len());
         let mut rest = output.as_slice();
         while let Some(len) = skip_value(rest) {
+            self.trace(|| format!("{at} → client {client}: {}", rest[..len].escape_ascii()));
             self.replies.push((client, rest[..len].to_vec()));
             rest = &rest[len..];
         }
@@ -244,6 +258,7 @@ impl World {
     pub fn disconnect(&mut self, client: usize) {
         self.take_output(client);
         let (shard, session) = self.place(client);
+        self.trace(|| format!("client {client} leaves {shard}"));
         self.enter_tick(shard);
         self.shards[shard].close(session);
         self.clients[client] = None;
