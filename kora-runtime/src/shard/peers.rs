@@ -133,15 +133,18 @@ impl Shard {
 
     /// Brings everything to rest: transactions' steps, then sessions that may go on, until nothing moves.
     pub(super) fn settle(&mut self) {
-        self.perform_steps();
-        self.attend(None);
-        while let Some(session) = self.resume.pop() {
+        loop {
+            self.perform_steps();
+            self.attend(None);
+            if !self.steps.is_empty() {
+                // Serving those who wait has made more to do.
+                continue;
+            }
+            let Some(session) = self.resume.pop() else { return };
             let may_go_on = self.session(session).is_some_and(|open| open.stalled && !open.barrier && !open.is_full());
             if may_go_on && !self.congested {
                 // A session that still has to wait marks itself stalled again and is resumed by what it waits for.
                 self.advance(session);
-                self.perform_steps();
-                self.attend(None);
             }
         }
     }
