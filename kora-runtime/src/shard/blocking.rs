@@ -150,6 +150,11 @@ impl Shard {
         let Some(mut session) = self.sessions[index as usize].take() else { return };
         self.block(&mut session, block);
         self.sessions[index as usize] = Some(session);
+        if self.core.clients.of(index).kill {
+            // It was killed while its command was tried. Owners have to hear first that it waits.
+            self.core.unblocked.push((index, Ending::Killed));
+            self.core.attention = true;
+        }
     }
 
     // ---- serving --------------------------------------------------------------------------------------------------------

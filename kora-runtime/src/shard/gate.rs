@@ -19,6 +19,8 @@ pub const OPEN: u8 = 0;
 pub const IN_MULTI: u8 = 1;
 /// The shard is paused.
 pub const PAUSED: u8 = 2;
+/// The client is to be closed: what it sent and has not begun is not run.
+pub const KILLED: u8 = 4;
 
 /// Rows that are looked at here whoever sends them: they wait for others, or are part of the machinery of transactions.
 pub const ROWS: Flags = Flags::BLOCKING.with(Flags::NO_MULTI);
@@ -44,7 +46,7 @@ impl Shard {
         argv: Argv<'_>,
     ) -> Option<Flow> {
         let flags = id.info().flags;
-        if self.is_held_by_pause(index, id) {
+        if self.core.clients.of(index).kill || self.is_held_by_pause(index, id) {
             return Some(Flow::Wait);
         }
         if self.core.clients.of(index).multi.is_some() {
