@@ -54,22 +54,9 @@ impl Shard {
             if owner == self.core.id {
                 self.core.watches.remove(client_id);
                 self.core.listen_anew();
-                continue;
+            } else {
+                self.outboxes[owner].messages.push(TxnMessage::Unwatch { client_id });
             }
-            self.outboxes[owner].messages.push(TxnMessage::Unwatch { client_id });
-            if let Some(session) = self.core.clients.session_of(client_id) {
-                self.core.clients.of(session).unwatching += 1;
-            }
-        }
-    }
-
-    /// An owner has forgotten what a client watched. When all have, the client may watch again.
-    pub(super) fn unwatched_at_owner(&mut self, client_id: u64) {
-        let Some(session) = self.core.clients.session_of(client_id) else { return };
-        let client = self.core.clients.of(session);
-        client.unwatching -= 1;
-        if client.unwatching == 0 {
-            self.resume.push(session);
         }
     }
 

@@ -24,11 +24,6 @@ pub struct Peer {
     pub origin: u32,
 }
 
-/// The shard of a client: ids are unique in the process without asking anyone, because each shard counts in its own residue class.
-pub fn home_of(client_id: u64, shards: usize) -> usize {
-    (client_id % shards as u64) as usize
-}
-
 /// When replies are sent (CLIENT REPLY).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReplyMode {
@@ -108,9 +103,6 @@ pub struct Client {
     pub watching: Vec<(u8, Box<[u8]>)>,
     /// Bytes of those keys.
     pub watching_bytes: usize,
-    /// Owners that have been told that it watches nothing any more and have not answered. A WATCH over several shards could reach them before that
-    /// word, and would be undone by it: it has to wait.
-    pub unwatching: u32,
     /// What it waits for, by the waiter's name.
     pub waiting: Option<TxnId>,
     /// It waits no longer than a timeout.
@@ -154,7 +146,6 @@ impl Client {
             multi: None,
             watching: Vec::new(),
             watching_bytes: 0,
-            unwatching: 0,
             waiting: None,
             waits_for_time: false,
             created_ms: now_ms,

@@ -67,9 +67,6 @@ impl Shard {
             };
         }
         if id == CommandId::Watch {
-            if self.core.clients.of(index).unwatching > 0 {
-                return Some(Flow::Wait);
-            }
             if let Err(error) = self.note_watched(index, call.db, argv) {
                 self.refuse_here(index, session, call.protocol, &error);
                 return Some(Flow::Next);

@@ -178,11 +178,6 @@ pub enum TxnMessage {
         /// Which client.
         client_id: u64,
     },
-    /// Owner to home: it has forgotten what a client watched.
-    Unwatched {
-        /// Which client.
-        client_id: u64,
-    },
     /// Owner to home: a key that this waiter waits for may be ready; its line is paused until the answer.
     Offer {
         /// Who is first in line.

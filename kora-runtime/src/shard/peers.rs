@@ -115,7 +115,6 @@ impl Shard {
                     Step::Block(block) => self.block_later(*block),
                     Step::Tried(waiter, reply) => self.tried(waiter, reply),
                     Step::Offered(waiter, owner) => self.offered(waiter, owner),
-                    Step::Unwatched(client_id) => self.unwatched_at_owner(client_id),
                     Step::Lines(behind) => {
                         for (db, key, place) in behind {
                             self.serve_line(db, &key, place);

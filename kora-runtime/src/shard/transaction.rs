@@ -15,7 +15,6 @@ use std::collections::HashMap;
 
 use ahash::RandomState;
 
-use super::clients;
 use super::core::{Core, Effect, EffectSink};
 use super::execute::{count_merged, execute, execute_frame, execute_merged, execute_part};
 use super::fault::Fault;
@@ -84,8 +83,6 @@ pub enum Step {
     Tried(TxnId, Option<Vec<u8>>),
     /// A key may be ready for a waiter whose home is here.
     Offered(TxnId, ShardId),
-    /// An owner has forgotten what a client of this shard watched.
-    Unwatched(u64),
     /// A waiter waits no more, or stays and lets those behind it in these lines have their turn.
     Lines(Vec<(u8, Box<[u8]>, usize)>),
 }
@@ -302,10 +299,7 @@ impl Transactions {
             TxnMessage::Unwatch { client_id } => {
                 core.watches.remove(client_id);
                 core.listen_anew();
-                let home = clients::home_of(client_id, core.shards);
-                steps.push(Step::Send(home, TxnMessage::Unwatched { client_id }));
             }
-            TxnMessage::Unwatched { client_id } => steps.push(Step::Unwatched(client_id)),
             TxnMessage::Offer { waiter, owner } => steps.push(Step::Offered(waiter, owner)),
             TxnMessage::Withdraw { waiter } => {
                 core.waits_no_more(waiter);
