@@ -46,8 +46,6 @@ pub struct Remains {
     pub watchers: usize,
     /// Transactions in steps.
     pub execs: usize,
-    /// Clients that have gone and may still watch.
-    pub departed: usize,
 }
 
 impl Shard {
@@ -68,7 +66,6 @@ impl Shard {
             waiters: self.core.waiters.len(),
             watchers: self.core.watches.len(),
             execs: self.execs.len(),
-            departed: self.departed.len(),
         }
     }
 }

@@ -98,8 +98,6 @@ pub struct Shard {
     blocked: BTreeMap<TxnId, u32>,
     /// When they give up, Unix milliseconds.
     deadlines: BTreeSet<(u64, TxnId)>,
-    /// Closed sessions, with their generation, that may still watch.
-    departed: BTreeMap<(u32, u32), watch::Departed>,
     sessions: Vec<Option<Box<Session>>>,
     free: Vec<u32>,
     generations: u32,
@@ -135,7 +133,6 @@ impl Shard {
             execs: BTreeMap::new(),
             blocked: BTreeMap::new(),
             deadlines: BTreeSet::new(),
-            departed: BTreeMap::new(),
             core: Core {
                 watches: Watches::new(&seeds),
                 waiters: Waiters::new(&seeds),
@@ -223,11 +220,10 @@ impl Shard {
 
     /// Closes a session. Replies that are still on their way to it are dropped when they come.
     pub fn close(&mut self, session: u32) {
-        let open = self.sessions[session as usize].take();
-        if let Some(mut open) = open.filter(|open| !self.watches_on(session, open)) {
+        if let Some(mut open) = self.sessions[session as usize].take() {
             self.leave_lines(&mut open);
-            self.core.unwatch(session);
         }
+        self.core.unwatch(session);
         self.client_gone(session);
         self.core.clients.remove(session);
         self.free.push(session);

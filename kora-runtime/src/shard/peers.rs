@@ -60,12 +60,9 @@ impl Shard {
         while let Some((first, ..)) = read_reply(rest) {
             let mut session = self.sessions.get_mut(first.session as usize).and_then(Option::take);
             while let Some((to, reply, next)) = read_reply(rest).filter(|(to, ..)| to.session == first.session) {
-                match session.as_deref_mut().filter(|session| session.generation == to.generation) {
-                    Some(session) => {
-                        self.lend_output(session);
-                        session.deliver(to.seq, reply);
-                    }
-                    None => self.answered_too_late(to),
+                if let Some(session) = session.as_deref_mut().filter(|session| session.generation == to.generation) {
+                    self.lend_output(session);
+                    session.deliver(to.seq, reply);
                 }
                 rest = next;
             }
@@ -77,13 +74,10 @@ impl Shard {
 
     /// Puts one reply into its session's order.
     pub(super) fn deliver(&mut self, to: ReplyTo, reply: &[u8]) {
-        let session = self.sessions.get_mut(to.session as usize).and_then(Option::take);
-        let Some(mut session) = session else { return self.answered_too_late(to) };
+        let Some(mut session) = self.sessions.get_mut(to.session as usize).and_then(Option::take) else { return };
         if session.generation == to.generation {
             self.lend_output(&mut session);
             session.deliver(to.seq, reply);
-        } else {
-            self.answered_too_late(to);
         }
         self.put_back(to.session, session);
     }

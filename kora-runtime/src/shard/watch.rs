@@ -9,12 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use ahash::RandomState;
 
-use super::Shard;
 use super::core::Core;
 use super::cx::ShardCx;
 use super::fault::Fault;
-use super::message::{Call, ReplyTo};
-use super::session::Session;
+use super::message::Call;
 use crate::limits::DATABASES;
 
 #[derive(Debug, Default)]
@@ -97,43 +95,6 @@ pub fn touch_existing(core: &mut Core, db: u8) {
     for key in core.watches.keys_of(db) {
         if ShardCx::new(core, Call::internal(db)).find(&key).is_some() {
             core.watches.touched(db, &key);
-        }
-    }
-}
-
-/// A client that has gone while replies were still to come: one of them may be that of a WATCH that has not reached the owners yet, and that a word to
-/// them would overtake.
-#[derive(Debug)]
-pub(super) struct Departed {
-    client_id: u64,
-    watched: Vec<(u8, Box<[u8]>)>,
-    missing_replies: usize,
-}
-
-impl Shard {
-    /// Whether the client of a session that is closed may yet begin to watch. Its owners are told when nothing of it is under way any more.
-    pub(super) fn watches_on(&mut self, index: u32, session: &Session) -> bool {
-        let missing_replies = session.missing_replies();
-        let client = self.core.clients.of(index);
-        let departs = missing_replies > 0 && session.blocked.is_none() && !client.watching.is_empty();
-        if departs {
-            let watched = std::mem::take(&mut client.watching);
-            let departed = Departed { client_id: client.id, watched, missing_replies };
-            self.departed.insert((index, session.generation), departed);
-        }
-        departs
-    }
-
-    /// A reply came for a session that is closed.
-    #[cold]
-    pub(super) fn answered_too_late(&mut self, to: ReplyTo) {
-        let Some(departed) = self.departed.get_mut(&(to.session, to.generation)) else { return };
-        departed.missing_replies -= 1;
-        if departed.missing_replies == 0
-            && let Some(Departed { client_id, watched, .. }) = self.departed.remove(&(to.session, to.generation))
-        {
-            self.core.unwatched.push((client_id, watched));
-            self.core.attention = true;
         }
     }
 }
