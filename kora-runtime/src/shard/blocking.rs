@@ -9,6 +9,7 @@
 //! is taken for one that has timed out, was unblocked or has gone.
 
 use super::execute::execute;
+use super::fault::Fault;
 use super::message::{Call, ReplyTo, ShardId, TxnId, TxnMessage, read_frame, write_frame};
 use super::plan::{Plan, gather_always, plan};
 use super::session::Session;
@@ -163,6 +164,11 @@ impl Shard {
         // Replies of commands before it may have been held back for its own.
         self.list(index, &mut session);
         self.sessions[index as usize] = Some(session);
+        if self.core.clients.of(index).kill {
+            // It was killed while its command was tried. Owners have to hear first that it waits.
+            self.core.unblocked.push((index, Ending::Killed));
+            self.core.attention = true;
+        }
     }
 
     // ---- serving --------------------------------------------------------------------------------------------------------
@@ -185,9 +191,13 @@ impl Shard {
                     Some(true) => {}
                     Some(false) => place += 1,
                     None => {
-                        self.core.waiters.offer(db, key, waiter.id);
                         let offer = TxnMessage::Offer { waiter: waiter.id, owner: self.core.id };
                         self.steps.push(Step::Send(waiter.id.coordinator(), offer));
+                        if self.core.is_wrong_by(Fault::UnpausedLines) {
+                            place += 1;
+                            continue;
+                        }
+                        self.core.waiters.offer(db, key, waiter.id);
                         return;
                     }
                 },
@@ -291,6 +301,7 @@ impl Shard {
         if let Some(deadline_ms) = blocked.deadline_ms {
             self.deadlines.remove(&(deadline_ms, blocked.id));
         }
+        let withdraw = withdraw && !self.core.is_wrong_by(Fault::KeptPlaces);
         for &owner in blocked.owners.iter().filter(|_| withdraw) {
             if owner == self.core.id && !self.is_busy() {
                 self.core.waits_no_more(blocked.id);

@@ -12,6 +12,7 @@ use ahash::RandomState;
 use super::blocking::{Ending, Wait};
 use super::busy::ScriptState;
 use super::clients::{Client, Clients};
+use super::fault::Fault;
 use super::gate::{self, Pause};
 use super::message::{ShardId, TxnId};
 use super::routing::Routing;
@@ -179,6 +180,8 @@ pub struct Core {
     pub(crate) acting_client: u64,
     /// The script that runs here, for those who ask meanwhile.
     pub(crate) script: Rc<ScriptState>,
+    /// What a test has broken on purpose.
+    pub(super) fault: Option<Fault>,
 }
 
 impl std::fmt::Debug for Core {
@@ -239,6 +242,7 @@ impl Core {
             pushes: Vec::new(),
             acting_client: 0,
             script: Rc::default(),
+            fault: None,
         }
     }
 

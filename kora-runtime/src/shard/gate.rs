@@ -21,7 +21,9 @@ pub const IN_MULTI: u8 = 1;
 /// The shard is paused.
 pub const PAUSED: u8 = 2;
 /// A script has stepped aside: see [`busy`](super::busy).
-pub const BUSY: u8 = 4;
+pub const BUSY: u8 = 8;
+/// The client is to be closed: what it sent and has not begun is not run.
+pub const KILLED: u8 = 4;
 
 /// Rows whose flags alone make them stop at the gate: they wait for others, or run scripts.
 const ROWS: Flags = Flags::BLOCKING.with(Flags::RUNS_SCRIPTS);
@@ -59,7 +61,7 @@ impl Shard {
             self.refuse_while_busy(index, session, call, id, error);
             return Some(Flow::Next);
         }
-        if self.is_held_by_pause(index, id) {
+        if self.core.clients.of(index).kill || self.is_held_by_pause(index, id) {
             return Some(Flow::Wait);
         }
         if self.core.clients.of(index).multi.is_some() {

@@ -16,6 +16,7 @@ pub mod core;
 pub mod cx;
 mod exec;
 pub mod execute;
+pub mod fault;
 pub mod gate;
 pub mod intents;
 pub mod merge;
@@ -176,11 +177,6 @@ impl Shard {
     /// The part that commands work on, to look at.
     pub fn core(&self) -> &Core {
         &self.core
-    }
-
-    /// Breaks the intents on purpose: a test that must notice is made with this.
-    pub fn plant_early_release(&mut self) {
-        self.transactions.intents.plant_grant_everything();
     }
 
     /// Calls `hook` for every change on this shard, in the order in which they happen.

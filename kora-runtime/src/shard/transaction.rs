@@ -17,6 +17,7 @@ use ahash::RandomState;
 
 use super::core::{Core, Effect, EffectSink};
 use super::execute::{count_merged, execute, execute_frame, execute_merged, execute_part};
+use super::fault::Fault;
 use super::intents::{Intents, Mode, Scope, Ticket};
 use super::merge;
 use super::message::{
@@ -417,7 +418,9 @@ impl Transactions {
                 let call = coordination.call;
                 // A client that has gone, or was told to wait no more, takes nothing: the values go home as they came.
                 let wanted = match coordination.retry_of {
-                    Some(waiter) => core.clients.waits(call.client_id, waiter),
+                    Some(waiter) => {
+                        core.clients.waits(call.client_id, waiter) || core.is_wrong_by(Fault::ServedThoughGone)
+                    }
                     None if id.info().flags.contains(Flags::BLOCKING) => {
                         core.clients.session_of(call.client_id).is_some()
                     }
@@ -460,7 +463,8 @@ impl Transactions {
         };
         let client_id = coordination.call.client_id;
         for (participant, (writes, effects)) in coordination.participants.iter().zip(finishes) {
-            let waiter = waiter.clone();
+            let forgotten = *participant != coordination.participants[0] && core.is_wrong_by(Fault::HalfRegistered);
+            let waiter = if forgotten { WaiterNews::Nothing } else { waiter.clone() };
             steps.push(Step::Send(*participant, TxnMessage::Finish { txn, client_id, writes, effects, waiter }));
         }
         if waiter == WaiterNews::Nothing {
@@ -487,6 +491,8 @@ fn store(core: &mut Core, client_id: u64, writes: Vec<Write>, effects: Vec<Effec
     for Write { db, key, value } in writes {
         if let Some(value) = value {
             super::cx::ShardCx::new(core, Call::internal(db)).attach(db, &key, value);
+            // Whoever looked for it while it was away saw nothing and does not look again by itself.
+            core.attention |= core.waiters.touched(db, &key);
         }
     }
     for effect in effects {
