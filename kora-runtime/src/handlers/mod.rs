@@ -19,5 +19,6 @@ pub mod session;
 pub mod set;
 pub mod sorted_set;
 pub mod string;
+pub mod tracking;
 
 pub use help::help;

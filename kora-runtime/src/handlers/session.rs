@@ -5,11 +5,13 @@
 
 use std::fmt::Write;
 
+use super::tracking;
 use crate::error::CommandError;
 use crate::keyspace::DATABASES;
 use crate::reply::{Bulk, Protocol, ReplyBuf};
 use crate::shard::clients::{Client, ReplyMode};
 use crate::shard::core::Core;
+use crate::shard::tracking::tell::Open;
 use crate::table::{SessionCommands, args};
 
 /// The version of Redis whose behaviour clients may count on.
@@ -24,6 +26,8 @@ pub struct SessionCx<'s> {
     pub(crate) session: u32,
     /// Set when the connection is to be closed once its replies are out.
     pub(crate) closing: bool,
+    /// What other shards have to do before the command is complete and may reply.
+    pub(crate) open: Option<Open>,
 }
 
 impl SessionCx<'_> {
@@ -66,6 +70,15 @@ const NAME_ERROR: &str = "ERR Client names cannot contain spaces, newlines or sp
 pub fn describe(client: &Client, now_ms: u64) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut flags = String::new();
+    if let Some(mode) = &client.tracking {
+        flags.push('t');
+        if mode.broken {
+            flags.push('R');
+        }
+        if mode.bcast {
+            flags.push('B');
+        }
+    }
     if client.peer.unix {
         flags.push('U');
     }
@@ -86,12 +99,13 @@ pub fn describe(client: &Client, now_ms: u64) -> String {
     let idle = now_ms.saturating_sub(client.last_ms) / 1000;
     let memory = client.query_bytes + client.query_free + client.output_bytes;
     let resp = if client.protocol == Protocol::Resp3 { 3 } else { 2 };
+    let redirect = tracking::redirection(client);
     let command = client.last_command.map_or("NULL", |id| id.info().name);
     write!(
         line,
         "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={flags} db={} sub=0 psub=0 ssub=0 multi=-1 \
          qbuf={} qbuf-free={} argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={command} \
-         user=default redir=-1 resp={resp} lib-name={} lib-ver={}",
+         user=default redir={redirect} resp={resp} lib-name={} lib-ver={}",
         client.id,
         client.peer.addr,
         client.peer.laddr,
@@ -174,6 +188,7 @@ impl SessionCommands for SessionCx<'_> {
 
     fn reset(&mut self) -> Result<&'static str, CommandError> {
         let authenticated = self.core.config.requirepass.is_empty();
+        self.core.stop_tracking(self.session);
         let client = self.client();
         client.db = 0;
         client.name.clear();
@@ -242,6 +257,24 @@ impl SessionCommands for SessionCx<'_> {
             args::ClientReplyMode::Skip if client.reply_mode == ReplyMode::Off => {}
             args::ClientReplyMode::Skip => client.reply_mode = ReplyMode::SkipNext,
         }
+        Ok(())
+    }
+
+    fn client_tracking(&mut self, args: args::ClientTracking<'_>) -> Result<(), CommandError> {
+        self.open = self.core.change_tracking(self.session, tracking::change(args))?;
+        Ok(())
+    }
+
+    fn client_caching(&mut self, args::ClientCaching { mode }: args::ClientCaching) -> Result<(), CommandError> {
+        tracking::cache_next(self.client(), mode)
+    }
+
+    fn client_getredir(&mut self) -> Result<i64, CommandError> {
+        Ok(tracking::redirection(self.client()))
+    }
+
+    fn client_trackinginfo(&mut self, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+        tracking::info(self.client(), reply);
         Ok(())
     }
 

@@ -21,6 +21,7 @@ impl Shard {
             if !told.is_empty() {
                 with_extensions(&mut self.core, |_, extension, cx| extension.changed(cx, &told));
             }
+            self.attend_tracking();
             for push in std::mem::take(&mut self.core.pushes) {
                 self.hand_out(&push, current.as_mut().map(|(index, session)| (*index, &mut **session)));
             }

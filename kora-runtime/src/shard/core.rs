@@ -11,6 +11,7 @@ use super::clients::Clients;
 use super::message::ShardId;
 use super::routing::Routing;
 use super::stats::{CommandStats, Meter, Stats};
+use super::tracking::Tracking;
 use crate::config::Config;
 use crate::host::Host;
 use crate::keyspace::{Database, Entry, Event, Keyspace};
@@ -152,6 +153,8 @@ pub struct Core {
     pub(super) notes: Vec<Vec<u8>>,
     /// Bytes for clients of this shard.
     pub(super) pushes: Vec<Push>,
+    /// Which clients hear of which keys (CLIENT TRACKING).
+    pub(crate) tracking: Tracking,
     /// The client whose command runs, 0 for none: it may not want to hear of its own changes.
     pub(crate) acting_client: u64,
 }
@@ -185,6 +188,9 @@ impl Core {
                 return;
             }
         }
+        if self.tracking.listens() {
+            self.tell_trackers(key);
+        }
         if self.extensions_listen {
             self.told.push(Effect { db, event, key: key.into() });
             self.attention = true;
@@ -193,7 +199,8 @@ impl Core {
 
     /// Finds out again whether anyone hears of changes; to be called whenever someone starts or stops to.
     pub(crate) fn listen_anew(&mut self) {
-        self.listening = !matches!(self.effects, EffectSink::Nobody) || self.extensions_listen;
+        self.listening =
+            !matches!(self.effects, EffectSink::Nobody) || self.extensions_listen || self.tracking.listens();
     }
 
     /// Leaves bytes for sessions of this shard.

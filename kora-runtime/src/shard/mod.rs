@@ -22,6 +22,7 @@ pub mod route;
 pub mod routing;
 pub mod session;
 pub mod stats;
+pub mod tracking;
 pub mod transaction;
 
 use std::collections::VecDeque;
@@ -38,6 +39,7 @@ use self::plan::{Plan, plan};
 use self::routing::Routing;
 use self::session::Session;
 use self::stats::{CommandStats, Meter, Stats};
+use self::tracking::Tracking;
 use self::transaction::{Step, Target, Transactions, scope_of};
 use crate::argv::{Argv, Span};
 use crate::config::{ClientClass, Config};
@@ -118,6 +120,7 @@ impl Shard {
                 id,
                 shards,
                 routing: Routing::new(seeds.clone(), shards),
+                tracking: Tracking::new(seeds.clone()),
                 keyspace: Keyspace::new(seeds),
                 now_ms,
                 random: Random::new(random_seed),
@@ -198,6 +201,7 @@ impl Shard {
     /// Closes a session. Replies that are still on their way to it are dropped when they come.
     pub fn close(&mut self, session: u32) {
         self.sessions[session as usize] = None;
+        self.forget_tracking(session);
         self.client_gone(session);
         self.core.clients.remove(session);
         self.free.push(session);
@@ -263,9 +267,11 @@ impl Shard {
         };
         if open.out.len() > limit {
             self.core.stats.output_limit_disconnections += 1;
+            client.over = true;
             return true;
         }
-        open.is_settled() && (client.kill || open.closing && open.out.is_empty())
+        client.over = open.is_settled() && (client.kill || open.closing && open.out.is_empty());
+        client.over
     }
 
     fn session(&self, session: u32) -> Option<&Session> {
@@ -349,6 +355,7 @@ impl Shard {
                             }
                         }
                         Flow::Wait => {
+                            self.core.clients.of(index).keep_caching();
                             session.stalled = true;
                             break;
                         }
@@ -405,6 +412,7 @@ impl Shard {
         let (id, argv) = match table::resolve(words) {
             Resolved::Command { id, words: name_words } => (id, words.range(name_words, words.len())),
             unknown => {
+                client.drop_caching();
                 self.refuse_here(index, session, protocol, &unknown_command(words, &unknown));
                 return Flow::Next;
             }
@@ -422,14 +430,9 @@ impl Shard {
             return Flow::Next;
         }
         client.last_command = Some(id);
-        let call = Call {
-            db: client.db,
-            protocol,
-            no_touch: client.no_touch,
-            tracks: client.tracks,
-            nested: false,
-            client_id: client.id,
-        };
+        let tracks = client.tracks && client.remembers_reads_of(id);
+        let call =
+            Call { db: client.db, protocol, no_touch: client.no_touch, tracks, nested: false, client_id: client.id };
         match plan(id, argv, call, &self.core.routing) {
             Plan::Session => {
                 if !session.is_settled() {
@@ -537,23 +540,28 @@ impl Shard {
         count(core, id);
         let protocol = core.clients.of(index).protocol;
         let mut closing = false;
+        let mut open = None;
         session.reply_here(
             protocol,
             |keep| *keep,
             |reply| {
                 let mark = reply.len();
-                let mut cx = SessionCx { core: &mut *core, session: index, closing: false };
+                let mut cx = SessionCx { core: &mut *core, session: index, closing: false, open: None };
                 let outcome = table::dispatch_session(&mut cx, id, argv, reply);
                 closing = cx.closing;
+                open = cx.open;
                 if let Err(error) = outcome {
                     reply.truncate(mark);
                     core.command_stats.of(id).failed += 1;
                     refuse(core, &error, reply);
                 }
-                core.clients.of(index).reply_mode == ReplyMode::On
+                open.is_none() && core.clients.of(index).reply_mode == ReplyMode::On
             },
         );
         session.closing |= closing;
+        if let Some(open) = open {
+            return self.ask_for_tracking(index, session, open);
+        }
         let mode = self.core.clients.of(index).reply_mode;
         self.after_reply(index, mode);
     }
@@ -586,9 +594,12 @@ impl Shard {
     /// One slice of background work: expired keys, values to drop. True when more waits, so that the next slice should follow soon.
     pub fn maintain(&mut self) -> bool {
         self.core.meter.sample(self.core.now_ms, &self.core.stats);
+        self.core.acting_client = 0;
         let expiring = self.core.sweep_expired();
         let dropping = self.core.graveyard.dig();
-        expiring || dropping
+        let tidying = self.core.tidy_tracking();
+        self.attend(None);
+        expiring || dropping || tidying
     }
 
     /// Closes the clients that `matches` picks, once their outstanding replies are in.

@@ -15,7 +15,7 @@ use crate::reply::ReplyBuf;
 impl Shard {
     /// Handles what another shard sent.
     pub fn receive(&mut self, from: ShardId, envelope: Envelope) {
-        let Envelope { requests, replies, messages, notes } = envelope;
+        let Envelope { requests, replies, messages, notes, tracking } = envelope;
         self.deliver_all(&replies);
         let mut steps = std::mem::take(&mut self.steps);
         for message in messages {
@@ -23,6 +23,7 @@ impl Shard {
         }
         self.steps = steps;
         self.perform_steps();
+        self.receive_tracking(from, tracking);
         self.receive_notes(from, &notes);
         self.serve(from, &requests);
         keep_spare(&mut self.spare, notes);
@@ -138,6 +139,7 @@ impl Shard {
 
     /// Ends the tick: everything that waits for other shards leaves, one envelope each.
     pub fn end_tick(&mut self, send: &mut impl FnMut(ShardId, Envelope)) {
+        self.end_tracking_tick();
         let was_congested = std::mem::take(&mut self.congested);
         for peer in 0..self.outboxes.len() {
             if self.outboxes[peer].is_empty() {
@@ -146,11 +148,11 @@ impl Shard {
             let empty = Envelope {
                 requests: self.spare.pop().unwrap_or_default(),
                 replies: self.spare.pop().unwrap_or_default(),
-                messages: Vec::new(),
-                notes: Vec::new(),
+                ..Envelope::default()
             };
             send(peer, std::mem::replace(&mut self.outboxes[peer], empty));
         }
+        self.bid_farewell();
         if was_congested {
             let stalled =
                 (0..self.sessions.len() as u32).filter(|&at| self.session(at).is_some_and(|open| open.stalled));

@@ -153,6 +153,8 @@ fn gather(id: CommandId, argv: Argv<'_>, call: Call, routing: &Routing) -> Plan 
     if let Some(owner) = single(&keys) {
         return Plan::One(owner);
     }
+    // Participants remember what they hand over; as in Redis, not for a command that writes.
+    let call = Call { tracks: call.tracks && id.info().access == Access::Read, ..call };
     let mut by_shard: Vec<(ShardId, KeyModes)> = Vec::new();
     for (index, access, owner) in keys {
         let key: Box<[u8]> = argv.get(index).unwrap_or_default().into();

@@ -154,10 +154,26 @@ impl Session {
         result
     }
 
-    /// Appends bytes that are no reply. They go out at once, whatever replies are still awaited.
+    /// Appends bytes that are no reply, behind every reply that is here: a client that hears that a value has changed must not be told the old one
+    /// afterwards. They wait for no reply that is still to come, unless it is ahead of one that is here.
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.out.bytes_mut().extend_from_slice(bytes);
-        self.batch_end = self.first_seq;
+        let ready = self.slots.iter_mut().rev().find_map(|slot| match slot {
+            Slot::Ready { start, len } => Some((start, len)),
+            Slot::Waiting { .. } => None,
+        });
+        let Some((start, len)) = ready else {
+            self.out.bytes_mut().extend_from_slice(bytes);
+            self.batch_end = self.first_seq;
+            return;
+        };
+        let parked = self.parked.bytes_mut();
+        if *start + *len < parked.len() {
+            let moved = *start..*start + *len;
+            *start = parked.len();
+            parked.extend_from_within(moved);
+        }
+        parked.extend_from_slice(bytes);
+        *len += bytes.len();
     }
 
     /// Bytes of replies and pushes that the socket has not taken.

@@ -193,6 +193,7 @@ impl Transactions {
                 for effect in effects {
                     core.changed(effect.db, effect.event, &effect.key);
                 }
+                core.finish_flush(txn);
                 let ticket = self.holding.remove(&txn).expect("a participant holds until it is told to finish");
                 self.release(core, ticket, steps);
             }
@@ -231,8 +232,16 @@ impl Transactions {
             }
             Waiting::Part { txn, part } => {
                 let outcome = match part.work {
-                    Work::Run(frame) => Outcome::Reply(self.run_frame(core, part.call, &frame, execute_part)),
+                    Work::Run(frame) => {
+                        let reply = self.run_frame(core, part.call, &frame, execute_part);
+                        core.hold_flush(txn);
+                        Outcome::Reply(reply)
+                    }
                     Work::Fetch(fetches) => {
+                        core.acting_client = part.call.client_id;
+                        if part.call.tracks {
+                            fetches.iter().for_each(|fetch| core.remember_read(&fetch.key, part.call.client_id));
+                        }
                         Outcome::Values(fetches.iter().map(|fetch| fetch_one(core, fetch)).collect())
                     }
                 };
@@ -276,7 +285,8 @@ impl Transactions {
                 Vec::new()
             }
             Assembly::Gather => {
-                let call = coordination.call;
+                // The keys' owners have remembered who reads them.
+                let call = Call { tracks: false, ..coordination.call };
                 run_gathered(core, &mut self.overlay, call, id, argv, &coordination.fetches, outcomes, &mut reply)
             }
         };
@@ -333,6 +343,8 @@ fn run_gathered(
 ) -> Vec<Finish> {
     std::mem::swap(&mut core.keyspace, overlay);
     let listening = std::mem::replace(&mut core.effects, EffectSink::Capture(Vec::new()));
+    // Somebody may listen at the owner though nobody does here.
+    core.listen_anew();
     for (fetches, outcome) in fetches.iter().zip(outcomes) {
         let Some(Outcome::Values(values)) = outcome else { unreachable!("a gathered part hands values over") };
         for (fetch, value) in fetches.iter().zip(values) {
@@ -346,6 +358,7 @@ fn run_gathered(
     let EffectSink::Capture(effects) = std::mem::replace(&mut core.effects, listening) else {
         unreachable!("nobody else changes where effects go");
     };
+    core.listen_anew();
     let mut finishes: Vec<Finish> = Vec::with_capacity(fetches.len());
     for fetches in fetches {
         let mut writes = Vec::new();
