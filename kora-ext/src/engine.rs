@@ -22,7 +22,7 @@ use crate::host::{AllocatorHooks, ProcessHost};
 pub struct EngineOptions {
     /// Number of shards, each a thread; at least 1.
     pub shards: usize,
-    /// The settings all shards start with.
+    /// The settings all shards start with; where keys live is among them (`locality`, `pinned_databases`).
     pub config: Config,
     /// The routing seeds of the data directory.
     pub seeds: [u64; 4],
@@ -114,6 +114,7 @@ impl Engine {
                 let local = tokio::task::LocalSet::new();
                 local.spawn_local(Rc::clone(&driver).flush_forever());
                 local.spawn_local(Rc::clone(&driver).maintain_forever());
+                local.spawn_local(Rc::clone(&driver).wake_forever());
                 local.block_on(&runtime, driver.receive_forever(mailbox));
             };
             threads.push(std::thread::Builder::new().name(format!("shard-{id}")).spawn(run)?);

@@ -323,6 +323,12 @@ impl Flags {
         Self(self.0 | other.0)
     }
 
+    /// True when any of `other` is set.
+    #[inline]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// True when all of `other` are set.
     #[inline]
     pub const fn contains(self, other: Self) -> bool {

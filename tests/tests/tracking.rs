@@ -118,8 +118,16 @@ impl Caching {
 
     fn random_read(&mut self, client: usize) {
         let (one, two, three) = (self.key(), self.key(), self.key());
-        match self.random.below(3) {
-            0 => self.send(client, &format!("MGET {one} {two} {three}"), Awaited::Values(vec![one, two, three])),
+        match self.random.below(6) {
+            0 => {
+                // What it reads here may be changed further on in the same transaction.
+                self.send(client, "MULTI", Awaited::Other);
+                for command in [&format!("GET {one}"), &format!("SET {two} t"), &format!("GET {three}")] {
+                    self.send(client, command, Awaited::Other);
+                }
+                self.send(client, "EXEC", Awaited::Values(vec![one, String::new(), three]));
+            }
+            1..=2 => self.send(client, &format!("MGET {one} {two} {three}"), Awaited::Values(vec![one, two, three])),
             _ => self.send(client, &format!("GET {one}"), Awaited::Values(vec![one])),
         }
     }

@@ -5,9 +5,11 @@
 //! Start at [`Config::set`]; the parameters are listed in `parameters.rs`.
 
 mod parameters;
+mod placement;
 mod value;
 
 pub use parameters::{Change, Config, PARAMETERS, Parameter};
+pub use placement::{Locality, PinnedDatabases};
 pub use value::{
     ClientClass, Kind, LogLevel, MaxmemoryPolicy, OutputLimit, OutputLimits, PipelineOrder, Refusal, parse_bytes,
 };

@@ -17,11 +17,11 @@ pub fn change(args: args::ClientTracking<'_>) -> Change {
     Change { redirect, to: on.then_some(wanted) }
 }
 
-/// CLIENT CACHING.
+/// CLIENT CACHING; `nested` inside EXEC, where it is about that alone.
 ///
 /// # Errors
 /// In a mode in which it says nothing, with Redis's text.
-pub fn cache_next(client: &mut Client, said: args::ClientCachingMode) -> Result<(), CommandError> {
+pub fn cache_next(client: &mut Client, said: args::ClientCachingMode, nested: bool) -> Result<(), CommandError> {
     let refuse = |text| Err(CommandError::Text(text));
     let Some(mode) = &mut client.tracking else {
         return refuse(
@@ -30,7 +30,7 @@ pub fn cache_next(client: &mut Client, said: args::ClientCachingMode) -> Result<
     };
     match (said, mode.choice) {
         (args::ClientCachingMode::Yes, Choice::OptIn) | (args::ClientCachingMode::No, Choice::OptOut) => {
-            mode.caching = Caching::ForNext;
+            mode.caching = if nested { Caching::ForThis } else { Caching::ForNext };
             Ok(())
         }
         (args::ClientCachingMode::Yes, _) => {

@@ -7,7 +7,8 @@
 use super::Shard;
 use super::core::{Core, Push};
 use super::cx::ShardCx;
-use super::message::{Call, ShardId, read_note};
+use super::gate::PAUSED;
+use super::message::{Call, ShardId, TxnMessage, read_note};
 use super::session::Session;
 use crate::argv::Argv;
 use crate::extension::Extension;
@@ -21,6 +22,18 @@ impl Shard {
             if !told.is_empty() {
                 with_extensions(&mut self.core, |_, extension, cx| extension.changed(cx, &told));
             }
+            for (client_id, watched) in std::mem::take(&mut self.core.unwatched) {
+                self.tell_unwatched(client_id, &watched);
+            }
+            for (session, ending) in std::mem::take(&mut self.core.unblocked) {
+                self.stop_waiting(session, ending);
+            }
+            if self.core.waiters.has_ready() {
+                self.serve_waiters();
+            }
+            if self.core.paused.is_none() && self.core.gate & PAUSED != 0 {
+                self.end_pause();
+            }
             self.attend_tracking();
             for push in std::mem::take(&mut self.core.pushes) {
                 self.hand_out(&push, current.as_mut().map(|(index, session)| (*index, &mut **session)));
@@ -29,6 +42,21 @@ impl Shard {
                 if !notes.is_empty() {
                     self.outboxes[peer].notes.append(notes);
                 }
+            }
+        }
+    }
+
+    /// Tells the owners of what a client watched that it does so no more.
+    fn tell_unwatched(&mut self, client_id: u64, watched: &[(u8, Box<[u8]>)]) {
+        let mut owners: Vec<ShardId> = watched.iter().map(|(db, key)| self.core.routing.owner(*db, key)).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        for owner in owners {
+            if owner == self.core.id {
+                self.core.watches.remove(client_id);
+                self.core.listen_anew();
+            } else {
+                self.outboxes[owner].messages.push(TxnMessage::Unwatch { client_id });
             }
         }
     }

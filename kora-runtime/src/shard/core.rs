@@ -7,11 +7,16 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::blocking::{Ending, Wait};
 use super::clients::Clients;
-use super::message::ShardId;
+use super::gate::{self, Pause};
+use super::message::{ShardId, TxnId};
 use super::routing::Routing;
 use super::stats::{CommandStats, Meter, Stats};
 use super::tracking::Tracking;
+use super::tracking::tell::Open;
+use super::waiters::{Waiter, Waiters};
+use super::watch::Watches;
 use crate::config::Config;
 use crate::host::Host;
 use crate::keyspace::{Database, Entry, Event, Keyspace};
@@ -155,6 +160,24 @@ pub struct Core {
     pub(super) pushes: Vec<Push>,
     /// Which clients hear of which keys (CLIENT TRACKING).
     pub(crate) tracking: Tracking,
+    /// Set by a handler whose command is complete only when other shards have done something; whoever ran it takes it.
+    pub(crate) open: Option<Open>,
+    /// While a command runs on keys that were brought here: those keys, with their databases.
+    pub(super) gathered: Option<Vec<(u8, Box<[u8]>)>>,
+    /// What clients watch among the keys here.
+    pub watches: Watches,
+    /// Who waits for keys here.
+    pub waiters: Waiters,
+    /// Set by a handler that found nothing and may wait; whoever ran it takes it.
+    pub(crate) wait: Option<Wait>,
+    /// Clients that stopped watching, with what they watched; their owners are told.
+    pub(super) unwatched: Vec<(u64, Vec<(u8, Box<[u8]>)>)>,
+    /// Clients that are to wait no more.
+    pub(crate) unblocked: Vec<(u32, Ending)>,
+    /// What makes every command stop at the gate: bits of [`gate`](super::gate).
+    pub(super) gate: u8,
+    /// CLIENT PAUSE.
+    pub(super) paused: Option<Pause>,
     /// The client whose command runs, 0 for none: it may not want to hear of its own changes.
     pub(crate) acting_client: u64,
 }
@@ -191,6 +214,8 @@ impl Core {
         if self.tracking.listens() {
             self.tell_trackers(key);
         }
+        self.watches.touched(db, key);
+        self.attention |= self.waiters.touched(db, key);
         if self.extensions_listen {
             self.told.push(Effect { db, event, key: key.into() });
             self.attention = true;
@@ -199,8 +224,62 @@ impl Core {
 
     /// Finds out again whether anyone hears of changes; to be called whenever someone starts or stops to.
     pub(crate) fn listen_anew(&mut self) {
-        self.listening =
-            !matches!(self.effects, EffectSink::Nobody) || self.extensions_listen || self.tracking.listens();
+        self.listening = !matches!(self.effects, EffectSink::Nobody)
+            || self.extensions_listen
+            || !self.watches.is_empty()
+            || !self.waiters.is_empty()
+            || self.tracking.listens();
+    }
+
+    /// Puts a waiter in line for keys of this shard.
+    pub(super) fn wait_for(&mut self, waiter: Waiter, db: u8, keys: &[Box<[u8]>]) {
+        self.waiters.add(waiter, db, keys);
+        self.listen_anew();
+    }
+
+    /// A database's contents were exchanged: what waiters wait for may be there.
+    pub(crate) fn database_touched(&mut self, db: u8) {
+        self.attention |= self.waiters.database_touched(db);
+    }
+
+    /// Takes a waiter out of all lines of this shard.
+    pub(super) fn waits_no_more(&mut self, waiter: TxnId) {
+        self.waiters.remove(waiter);
+        self.listen_anew();
+    }
+
+    /// The client of a session watches nothing any more.
+    pub(crate) fn unwatch(&mut self, session: u32) {
+        let client = self.clients.of(session);
+        client.watching_bytes = 0;
+        let watched = std::mem::take(&mut client.watching);
+        if !watched.is_empty() {
+            self.unwatched.push((client.id, watched));
+            self.attention = true;
+        }
+    }
+
+    /// Pauses clients; a pause that is longer, or for more commands, is not shortened.
+    pub(crate) fn pause(&mut self, until_ms: u64, all: bool) {
+        let earlier = self.paused.unwrap_or(Pause { until_ms: 0, all: false });
+        self.paused = Some(Pause { until_ms: until_ms.max(earlier.until_ms), all: all || earlier.all });
+        self.gate |= gate::PAUSED;
+    }
+
+    /// Ends a pause. Commands that waited go on after the command that runs.
+    pub(crate) fn unpause(&mut self) {
+        self.attention |= self.paused.take().is_some();
+    }
+
+    /// Has a client of this shard wait no more; false when it does not wait.
+    pub(crate) fn unblock(&mut self, client_id: u64, ending: Ending) -> bool {
+        let Some(session) = self.clients.session_of(client_id) else { return false };
+        let waits = self.clients.of(session).waiting.is_some();
+        if waits {
+            self.unblocked.push((session, ending));
+            self.attention = true;
+        }
+        waits
     }
 
     /// Leaves bytes for sessions of this shard.

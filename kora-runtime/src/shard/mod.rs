@@ -9,14 +9,19 @@
 //! ARCHITECTURE.md, "The life of a request", tells the whole story.
 
 mod attention;
+pub mod blocking;
 pub mod clients;
 pub mod core;
 pub mod cx;
+mod exec;
 pub mod execute;
+pub mod gate;
 pub mod intents;
 pub mod merge;
 pub mod message;
+pub mod nested;
 mod peers;
+pub mod places;
 pub mod plan;
 pub mod route;
 pub mod routing;
@@ -24,23 +29,26 @@ pub mod session;
 pub mod stats;
 pub mod tracking;
 pub mod transaction;
+pub mod waiters;
+pub mod watch;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use ahash::RandomState;
 
 use self::clients::{Client, Clients, Peer, ReplyMode};
 use self::core::{Core, EffectHook, EffectSink, Graveyard};
-use self::execute::{count, execute, refuse};
-use self::intents::Scope;
-use self::message::{Call, Envelope, ShardId, TxnMessage, write_frame, write_request};
+use self::execute::{count, execute_merged, refuse};
+use self::message::{Call, Envelope, ShardId, TxnId, TxnMessage, write_frame, write_request};
 use self::plan::{Plan, plan};
 use self::routing::Routing;
 use self::session::Session;
 use self::stats::{CommandStats, Meter, Stats};
 use self::tracking::Tracking;
 use self::transaction::{Step, Target, Transactions, scope_of};
+use self::waiters::Waiters;
+use self::watch::Watches;
 use crate::argv::{Argv, Span};
 use crate::config::{ClientClass, Config};
 use crate::error::CommandError;
@@ -51,7 +59,7 @@ use crate::limits;
 use crate::random::Random;
 use crate::reply::{Protocol, ReplyBuf};
 use crate::resp::decode::{DecodeLimits, Decoded};
-use crate::table::{self, CommandId, Extensions, Flags, KeySpec, Resolved, Route};
+use crate::table::{self, CommandId, Extensions, Flags, KeySpec, Resolved};
 
 /// What a shard is made with.
 pub struct ShardOptions {
@@ -85,6 +93,12 @@ enum Flow {
 pub struct Shard {
     core: Core,
     transactions: Transactions,
+    /// Transactions of clients of this shard that run in steps.
+    execs: BTreeMap<TxnId, exec::Run>,
+    /// Sessions that wait, by the waiter's name.
+    blocked: BTreeMap<TxnId, u32>,
+    /// When they give up, Unix milliseconds.
+    deadlines: BTreeSet<(u64, TxnId)>,
     sessions: Vec<Option<Box<Session>>>,
     free: Vec<u32>,
     generations: u32,
@@ -114,13 +128,26 @@ impl Shard {
     pub fn new(options: ShardOptions) -> Self {
         let ShardOptions { id, shards, seeds, random_seed, config, host, now_ms, extensions } = options;
         assert!(id < shards && shards <= route::SHARDS_MAX, "shard {id} of {shards}");
+        let routing = Routing::new(seeds.clone(), shards, config.locality.clone(), config.pinned_databases);
         Self {
             transactions: Transactions::new(id, &seeds),
+            execs: BTreeMap::new(),
+            blocked: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
             core: Core {
+                watches: Watches::new(&seeds),
+                waiters: Waiters::new(&seeds),
+                wait: None,
+                gathered: None,
+                unwatched: Vec::new(),
+                unblocked: Vec::new(),
+                gate: gate::OPEN,
+                paused: None,
                 id,
                 shards,
-                routing: Routing::new(seeds.clone(), shards),
                 tracking: Tracking::new(seeds.clone()),
+                open: None,
+                routing,
                 keyspace: Keyspace::new(seeds),
                 now_ms,
                 random: Random::new(random_seed),
@@ -200,11 +227,15 @@ impl Shard {
 
     /// Closes a session. Replies that are still on their way to it are dropped when they come.
     pub fn close(&mut self, session: u32) {
-        self.sessions[session as usize] = None;
+        if let Some(mut open) = self.sessions[session as usize].take() {
+            self.leave_lines(&mut open);
+        }
+        self.core.unwatch(session);
         self.forget_tracking(session);
         self.client_gone(session);
         self.core.clients.remove(session);
         self.free.push(session);
+        self.settle();
     }
 
     /// The buffer that a session's bytes are read into, behind what is there. [`Shard::run`] takes them from there.
@@ -231,7 +262,11 @@ impl Shard {
 
     /// True when more input is welcome: nothing is stalled and the client takes its replies.
     pub fn wants_input(&self, session: u32) -> bool {
-        self.session(session).is_some_and(|session| !session.stalled && !session.closing)
+        self.session(session).is_some_and(|session| {
+            // A client that waits is read on, so that its going is noticed.
+            let waits = session.blocked.is_some() && session.input.len() < limits::BLOCKED_INPUT_BYTES_MAX;
+            (!session.stalled || waits) && !session.closing
+        })
     }
 
     /// Bytes that wait for the socket.
@@ -288,6 +323,7 @@ impl Shard {
             }
         }
         for session in self.core.clients.take_killed() {
+            self.stop_waiting(session, blocking::Ending::Killed);
             into.push(session);
         }
     }
@@ -413,6 +449,7 @@ impl Shard {
             Resolved::Command { id, words: name_words } => (id, words.range(name_words, words.len())),
             unknown => {
                 client.drop_caching();
+                self.abort_transaction(index);
                 self.refuse_here(index, session, protocol, &unknown_command(words, &unknown));
                 return Flow::Next;
             }
@@ -420,6 +457,7 @@ impl Shard {
         let info = id.info();
         if !info.arity_allows(argv.len()) {
             self.core.command_stats.of(id).rejected += 1;
+            self.abort_transaction(index);
             self.refuse_here(index, session, protocol, &CommandError::WrongArity(info.name));
             return Flow::Next;
         }
@@ -433,12 +471,17 @@ impl Shard {
         let tracks = client.tracks && client.remembers_reads_of(id);
         let call =
             Call { db: client.db, protocol, no_touch: client.no_touch, tracks, nested: false, client_id: client.id };
+        if (client.gate | self.core.gate) != gate::OPEN || info.flags.intersects(gate::ROWS) {
+            if let Some(flow) = self.at_the_gate(index, session, call, id, argv) {
+                return flow;
+            }
+        }
         match plan(id, argv, call, &self.core.routing) {
             Plan::Session => {
                 if !session.is_settled() {
                     return Flow::Wait;
                 }
-                self.run_on_session(index, session, id, argv);
+                self.run_on_session(index, session, call, id, argv);
                 Flow::Next
             }
             Plan::Here => self.run_here(index, session, call, id, argv, false),
@@ -486,7 +529,7 @@ impl Shard {
                 let mut frame = Vec::new();
                 write_frame(&mut frame, id, argv);
                 let mut steps = std::mem::take(&mut self.steps);
-                self.transactions.begin(to, call, frame, transaction, &mut steps);
+                self.transactions.begin(to, call, frame, transaction, None, &mut steps);
                 self.steps = steps;
                 Flow::Next
             }
@@ -524,41 +567,44 @@ impl Shard {
         Flow::Next
     }
 
+    /// Whether a command of this shard has to wait its turn.
+    fn meets_any_intent(&self, id: CommandId, argv: Argv<'_>) -> bool {
+        !self.transactions.intents.is_empty() && self.meets_intent(id, argv)
+    }
+
     fn meets_intent(&self, id: CommandId, argv: Argv<'_>) -> bool {
         let intents = &self.transactions.intents;
         if let (KeySpec::One(at), Some(key)) = (id.info().keys, argv.get(0)) {
             return intents.conflicts(argv.get(at).unwrap_or(key), plan::mode_of(id.info().access));
         }
-        match scope_of(id, argv) {
-            Scope::Keys(keys) => keys.iter().any(|(key, mode)| intents.conflicts(key, *mode)),
-            Scope::Whole(mode) => intents.whole_conflicts(mode),
-        }
+        intents.scope_conflicts(&scope_of(id, argv))
     }
 
-    fn run_on_session(&mut self, index: u32, session: &mut Session, id: CommandId, argv: Argv<'_>) {
+    fn run_on_session(&mut self, index: u32, session: &mut Session, call: Call, id: CommandId, argv: Argv<'_>) {
         let core = &mut self.core;
-        count(core, id);
-        let protocol = core.clients.of(index).protocol;
         let mut closing = false;
+        let mut wait = None;
+        let mut null_reply = Vec::new();
         let mut open = None;
         session.reply_here(
-            protocol,
+            core.clients.of(index).protocol,
             |keep| *keep,
             |reply| {
                 let mark = reply.len();
-                let mut cx = SessionCx { core: &mut *core, session: index, closing: false, open: None };
-                let outcome = table::dispatch_session(&mut cx, id, argv, reply);
-                closing = cx.closing;
-                open = cx.open;
-                if let Err(error) = outcome {
-                    reply.truncate(mark);
-                    core.command_stats.of(id).failed += 1;
-                    refuse(core, &error, reply);
+                closing = session_command(core, index, id, argv, false, reply);
+                wait = core.wait.take();
+                if wait.is_some() {
+                    null_reply = reply.as_bytes()[mark..].to_vec();
                 }
-                open.is_none() && core.clients.of(index).reply_mode == ReplyMode::On
+                open = core.open.take();
+                wait.is_none() && open.is_none() && core.clients.of(index).reply_mode == ReplyMode::On
             },
         );
         session.closing |= closing;
+        if let Some(wait) = wait {
+            self.wait_here(index, session, call, Vec::new(), wait, null_reply);
+            return;
+        }
         if let Some(open) = open {
             return self.ask_for_tracking(index, session, open);
         }
@@ -640,19 +686,28 @@ fn keep_spare(spare: &mut Vec<Vec<u8>>, mut buffer: Vec<u8>) {
     }
 }
 
-/// Runs a command whose keys are all here. With one shard this is also how commands over all shards run: their one part goes through the same
-/// merge as several would.
-#[inline]
-fn execute_merged(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, reply: &mut ReplyBuf) {
-    if let Route::AllShards(merge @ table::Merge::Custom(_)) | Route::Scatter(merge @ table::Merge::Custom(_)) =
-        id.info().route
-    {
-        let mut part = ReplyBuf::new(call.protocol);
-        execute(core, call, id, argv, &mut part);
-        merge::merge(merge, argv, &[part.as_bytes()], &[], reply);
-        return;
+/// Runs a command about the connection itself and appends its reply. True when the connection is to be closed.
+fn session_command(
+    core: &mut Core,
+    index: u32,
+    id: CommandId,
+    argv: Argv<'_>,
+    nested: bool,
+    reply: &mut ReplyBuf,
+) -> bool {
+    count(core, id);
+    let protocol = core.clients.of(index).protocol;
+    reply.set_protocol(protocol);
+    let mark = reply.len();
+    let mut cx = SessionCx { core: &mut *core, session: index, nested, closing: false };
+    let outcome = table::dispatch_session(&mut cx, id, argv, reply);
+    let closing = cx.closing;
+    if let Err(error) = outcome {
+        reply.truncate(mark);
+        core.command_stats.of(id).failed += 1;
+        refuse(core, &error, reply);
     }
-    execute(core, call, id, argv, reply);
+    closing
 }
 
 /// The error for words that name no command, with Redis's text.

@@ -4,7 +4,7 @@
 //! Refuses to know: clients' bytes, and how a command is planned.
 //! Start at [`Shard::receive`] and [`Shard::end_tick`].
 
-use super::execute::execute;
+use super::execute::execute_frame;
 use super::message::{Envelope, ReplyTo, ShardId, begin_reply, read_frame, read_reply, read_request, seal};
 use super::session::Session;
 use super::transaction::{Step, Target, scope_of};
@@ -17,13 +17,13 @@ impl Shard {
     pub fn receive(&mut self, from: ShardId, envelope: Envelope) {
         let Envelope { requests, replies, messages, notes, tracking } = envelope;
         self.deliver_all(&replies);
+        self.receive_tracking(from, tracking);
         let mut steps = std::mem::take(&mut self.steps);
         for message in messages {
             self.transactions.receive(&mut self.core, message, &mut steps);
         }
         self.steps = steps;
         self.perform_steps();
-        self.receive_tracking(from, tracking);
         self.receive_notes(from, &notes);
         self.serve(from, &requests);
         keep_spare(&mut self.spare, notes);
@@ -47,7 +47,7 @@ impl Shard {
             }
             let start = begin_reply(&mut replies, to);
             let mut reply = ReplyBuf::with_bytes(replies, call.protocol);
-            execute(&mut self.core, call, id, argv, &mut reply);
+            execute_frame(&mut self.core, call, id, argv, &mut reply);
             replies = reply.into_bytes();
             seal(&mut replies, start);
         }
@@ -106,6 +106,16 @@ impl Shard {
                     Step::Send(to, message) if to == self.core.id => self.to_self.push_back(message),
                     Step::Send(to, message) => self.outboxes[to].messages.push(message),
                     Step::Reply(target, reply) if target.shard == self.core.id => self.deliver(target.to, &reply),
+                    Step::Resume(txn, outcomes) => self.resume_exec(txn, outcomes),
+                    Step::Block(block) => self.block_later(*block),
+                    Step::Tried(waiter, reply) => self.tried(waiter, reply),
+                    Step::Offered(waiter, owner) => self.offered(waiter, owner),
+                    Step::Lines(behind) => {
+                        for (db, key, place) in behind {
+                            self.serve_line(db, &key, place);
+                        }
+                        self.core.attention |= self.core.waiters.has_ready();
+                    }
                     Step::Reply(target, reply) => {
                         let replies = &mut self.outboxes[target.shard].replies;
                         let start = begin_reply(replies, target.to);
@@ -154,11 +164,15 @@ impl Shard {
         }
         self.bid_farewell();
         if was_congested {
-            let stalled =
-                (0..self.sessions.len() as u32).filter(|&at| self.session(at).is_some_and(|open| open.stalled));
-            self.resume = stalled.collect();
+            self.resume_stalled();
             self.settle();
         }
+    }
+
+    /// Has every session with commands that had to wait try again.
+    pub(super) fn resume_stalled(&mut self) {
+        let stalled = (0..self.sessions.len() as u32).filter(|&at| self.session(at).is_some_and(|open| open.stalled));
+        self.resume = stalled.collect();
     }
 
     /// True when [`Shard::end_tick`] has something to send.

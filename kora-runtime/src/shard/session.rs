@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 
+use super::blocking::Blocked;
 use super::message::ReplyTo;
 use crate::config::OutputLimit;
 use crate::limits;
@@ -58,8 +59,12 @@ pub struct Session {
     stuck_since: Option<(u64, u64)>,
     /// Since when the output is above the soft limit of `client-output-buffer-limit`, Unix milliseconds.
     soft_since_ms: Option<u64>,
+    /// It waits in a blocking command.
+    pub(super) blocked: Option<Box<Blocked>>,
     /// The input ends inside a command that wants at least this many bytes more.
     pub(super) wanted: usize,
+    /// Pushes that wait for the reply that is outstanding.
+    held_pushes: Option<Vec<u8>>,
 }
 
 impl Session {
@@ -83,7 +88,9 @@ impl Session {
             taken_bytes: 0,
             stuck_since: None,
             soft_since_ms: None,
+            blocked: None,
             wanted: 0,
+            held_pushes: None,
         }
     }
 
@@ -157,6 +164,10 @@ impl Session {
     /// Appends bytes that are no reply, behind every reply that is here: a client that hears that a value has changed must not be told the old one
     /// afterwards. They wait for no reply that is still to come, unless it is ahead of one that is here.
     pub(super) fn push(&mut self, bytes: &[u8]) {
+        if let Some(held) = &mut self.held_pushes {
+            held.extend_from_slice(bytes);
+            return;
+        }
         let ready = self.slots.iter_mut().rev().find_map(|slot| match slot {
             Slot::Ready { start, len } => Some((start, len)),
             Slot::Waiting { .. } => None,
@@ -174,6 +185,11 @@ impl Session {
         }
         parked.extend_from_slice(bytes);
         *len += bytes.len();
+    }
+
+    /// Holds pushes back until nothing is outstanding any more. For a command that ends by itself.
+    pub(super) fn hold_pushes(&mut self) {
+        self.held_pushes.get_or_insert_default();
     }
 
     /// Bytes of replies and pushes that the socket has not taken.
@@ -214,6 +230,9 @@ impl Session {
         if self.slots.is_empty() {
             self.parked.truncate(0);
             self.forwarded_bytes = 0;
+            if let Some(held) = self.held_pushes.take() {
+                self.out.bytes_mut().extend_from_slice(&held);
+            }
         }
     }
 

@@ -16,8 +16,8 @@ use crate::shard::message::{ReplyTo, ShardId, TxnId};
 use crate::shard::session::Session;
 use crate::table::CommandId;
 
-/// What one shard says to another about tracking. Messages from one shard to another arrive in order, behind the replies and ahead of the requests of
-/// their envelope.
+/// What one shard says to another about tracking. Messages from one shard to another arrive in order, behind the replies of their envelope
+/// and ahead of everything else.
 #[derive(Debug)]
 pub enum TrackingMessage {
     /// To the home of clients: a key has changed that they have read.
@@ -41,6 +41,8 @@ pub enum TrackingMessage {
         /// The transaction.
         txn: TxnId,
     },
+    /// To every shard: this one flushed keys, and no other did (a script in a pinned database).
+    FlushedAlone,
     /// To the home of the target of a redirection.
     Redirected {
         /// Whose news they are.
@@ -75,8 +77,8 @@ pub enum TrackingMessage {
     Watch {
         /// The prefixes.
         prefixes: Vec<Box<[u8]>>,
-        /// Names this message in the answer.
-        ticket: u64,
+        /// Names this message in the answer, when there is to be one.
+        ticket: Option<u64>,
     },
     /// The answer to that.
     Watching {
@@ -127,7 +129,10 @@ impl Shard {
             }
             Open::Watch(prefixes) => {
                 ask.missing = self.core.shards - 1;
-                self.core.send_tracking_to_others(|| TrackingMessage::Watch { prefixes: prefixes.clone(), ticket });
+                self.core.send_tracking_to_others(|| TrackingMessage::Watch {
+                    prefixes: prefixes.clone(),
+                    ticket: Some(ticket),
+                });
             }
         }
         self.core.tracking.asks.insert(ticket, ask);
@@ -135,9 +140,7 @@ impl Shard {
 
     /// Hands what was left for other shards to their outboxes, and tells of flushes.
     pub(in crate::shard) fn attend_tracking(&mut self) {
-        if self.core.tracking.flushed {
-            self.core.tell_flush();
-        }
+        self.core.tell_flushes();
         for (shard, message) in std::mem::take(&mut self.core.tracking.outgoing) {
             let messages = &mut self.outboxes[shard].tracking;
             messages.push(message);
@@ -181,6 +184,7 @@ impl Shard {
                 TrackingMessage::Changed { news, clients, acting } => self.core.tell_clients(&news, &clients, acting),
                 TrackingMessage::Broadcast { prefix, keys } => self.core.tell_subscribers(&prefix, &keys),
                 TrackingMessage::Flushed { txn } => self.core.flushed_elsewhere(txn),
+                TrackingMessage::FlushedAlone => self.core.tell_flush(),
                 TrackingMessage::Redirected { source, target, news } => self.core.tell_target(&news, source, target),
                 TrackingMessage::Broken { source, target } => self.core.redirection_broken(source, target),
                 TrackingMessage::Exists { client, ticket } => {
@@ -191,7 +195,9 @@ impl Shard {
                 TrackingMessage::Watch { prefixes, ticket } => {
                     self.core.tracking.prefixes.watch(from, &prefixes);
                     self.core.listen_anew();
-                    self.core.send_tracking(from, TrackingMessage::Watching { ticket });
+                    if let Some(ticket) = ticket {
+                        self.core.send_tracking(from, TrackingMessage::Watching { ticket });
+                    }
                 }
                 TrackingMessage::Watching { ticket } => self.watching(ticket),
                 TrackingMessage::Unwatch { prefixes } => {

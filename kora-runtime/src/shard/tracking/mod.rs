@@ -43,6 +43,8 @@ pub struct Tracking {
     tickets: u64,
     /// Keys were flushed by a command that is over.
     flushed: bool,
+    /// A transaction that flushed keys on all shards is over.
+    flushed_all: bool,
     /// Somebody may have read or watched those keys.
     flush_concerns: bool,
     /// Transactions that flushed keys here and are not over on all shards.
@@ -62,6 +64,7 @@ impl Tracking {
             asks: BTreeMap::new(),
             tickets: 0,
             flushed: false,
+            flushed_all: false,
             flush_concerns: false,
             flushing: Vec::new(),
             flushes_over: VecDeque::new(),

@@ -69,7 +69,17 @@ impl Client {
     #[cold]
     pub(crate) fn remembers_reads_of(&mut self, id: CommandId) -> bool {
         let Some(mode) = &mut self.tracking else { return false };
-        if id.info().container.is_none_or(|container| !container.eq_ignore_ascii_case("client")) {
+        if id == CommandId::Exec
+            && let Some(multi) = &self.multi
+            && multi.commands().any(|(queued, _)| queued == CommandId::ClientCaching)
+        {
+            // Redis counts from there on. All of the transaction is more than that, which costs a message and no truth.
+            mode.caching = Caching::Unsaid;
+            return true;
+        }
+        let queues =
+            id == CommandId::Multi || self.multi.is_some() && !matches!(id, CommandId::Exec | CommandId::Discard);
+        if !queues && id.info().container.is_none_or(|container| !container.eq_ignore_ascii_case("client")) {
             mode.caching = if mode.caching == Caching::ForNext { Caching::ForThis } else { Caching::Unsaid };
         }
         mode.remembers()

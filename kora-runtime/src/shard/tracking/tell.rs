@@ -160,7 +160,9 @@ impl Core {
     /// their way to them from the other shards.
     pub(crate) fn hold_flush(&mut self, txn: TxnId) {
         if std::mem::take(&mut self.tracking.flushed) {
-            self.tracking.flushing.push(txn);
+            if !self.tracking.flushing.contains(&txn) {
+                self.tracking.flushing.push(txn);
+            }
             if std::mem::take(&mut self.tracking.flush_concerns) {
                 // They may even be slower than the end of the transaction.
                 self.send_tracking_to_others(|| TrackingMessage::Flushed { txn });
@@ -174,7 +176,7 @@ impl Core {
         self.tracking.flushing.swap_remove(at);
         self.tracking.flushes_over.truncate(FLUSHES_OVER_MAX - 1);
         self.tracking.flushes_over.push_front(txn);
-        self.tracking.flushed = true;
+        self.tracking.flushed_all = true;
         self.attention = true;
     }
 
@@ -185,10 +187,21 @@ impl Core {
         }
     }
 
-    /// Does what commands have left to do for a flush.
+    /// Does what commands have left to do for flushes.
+    pub(super) fn tell_flushes(&mut self) {
+        let here = std::mem::take(&mut self.tracking.flushed);
+        let everywhere = std::mem::take(&mut self.tracking.flushed_all);
+        if here {
+            self.tracking.flush_concerns = false;
+            self.send_tracking_to_others(|| TrackingMessage::FlushedAlone);
+        }
+        if here || everywhere {
+            self.tell_flush();
+        }
+    }
+
+    /// Tells the clients of this shard of a flush.
     pub(super) fn tell_flush(&mut self) {
-        self.tracking.flushed = false;
-        self.tracking.flush_concerns = false;
         let clients: Vec<u64> =
             self.clients.iter().filter(|client| client.tracking.is_some()).map(|client| client.id).collect();
         let mut recipients = Recipients::default();
@@ -335,6 +348,19 @@ impl Core {
             self.present(target).ok_or(NO_SUCH_TARGET)?;
         }
         self.apply_tracking(session, change)
+    }
+
+    /// Does what is open of a change of mode inside EXEC, which cannot wait: whether the target of a redirection is there shows when it is to be told, and other
+    /// shards hear of prefixes a moment later than the client.
+    pub(crate) fn complete_unasked(&mut self, session: u32, open: Open) -> Result<(), CommandError> {
+        let open = match open {
+            Open::Existence { change, .. } => self.apply_tracking(session, change)?,
+            open => Some(open),
+        };
+        if let Some(Open::Watch(prefixes)) = open {
+            self.send_tracking_to_others(|| TrackingMessage::Watch { prefixes: prefixes.clone(), ticket: None });
+        }
+        Ok(())
     }
 
     /// As [`Core::change_tracking`], when it is known that the target of a redirection is there.
