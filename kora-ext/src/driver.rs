@@ -52,6 +52,8 @@ pub struct Driver {
     /// The time for which the alarm is set, Unix milliseconds.
     alarm_ms: Cell<Option<u64>>,
     alarm_changed: Notify,
+    /// A script has stepped aside and is to be resumed.
+    busy: Notify,
     in_tick: Cell<bool>,
     dirty: RefCell<Vec<u32>>,
     clock: Clock,
@@ -75,6 +77,7 @@ impl Driver {
             flush_wanted: Notify::new(),
             alarm_ms: Cell::new(None),
             alarm_changed: Notify::new(),
+            busy: Notify::new(),
             in_tick: Cell::new(false),
             dirty: RefCell::default(),
             clock,
@@ -209,6 +212,9 @@ impl Driver {
             }
         }
         self.in_tick.set(false);
+        if shard.is_busy() {
+            self.busy.notify_one();
+        }
         let alarm_ms = shard.next_deadline_ms();
         if self.alarm_ms.replace(alarm_ms) != alarm_ms {
             self.alarm_changed.notify_one();
@@ -256,6 +262,17 @@ impl Driver {
                         tokio::task::yield_now().await;
                     }
                 }
+            }
+        }
+    }
+
+    /// Resumes a script that takes long, a slice at a time between other work.
+    pub async fn resume_forever(self: Rc<Self>) {
+        loop {
+            self.busy.notified().await;
+            while self.look(Shard::is_busy) {
+                self.tick(Shard::resume_busy);
+                tokio::task::yield_now().await;
             }
         }
     }

@@ -315,6 +315,8 @@ flags! {
     TOUCHES_ARBITRARY_KEYS = 17, "touches_arbitrary_keys";
     /// Its arguments are secrets.
     NOAUTH_ARGS = 18, "";
+    /// Runs a script.
+    RUNS_SCRIPTS = 19, "";
 }
 
 impl Flags {

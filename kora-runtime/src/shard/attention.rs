@@ -18,6 +18,11 @@ impl Shard {
     /// Does what was left to do. `current` is the session whose commands are being run, which is not in its place meanwhile.
     pub(super) fn attend(&mut self, mut current: Option<(u32, &mut Session)>) {
         while std::mem::take(&mut self.core.attention) {
+            if self.is_busy() {
+                // All else waits for the core that knows of it.
+                self.hand_out_pushes(current.as_mut().map(|(index, session)| (*index, &mut **session)));
+                break;
+            }
             let told = std::mem::take(&mut self.core.told);
             if !told.is_empty() {
                 with_extensions(&mut self.core, |_, extension, cx| extension.changed(cx, &told));
@@ -35,9 +40,7 @@ impl Shard {
                 self.end_pause();
             }
             self.attend_tracking();
-            for push in std::mem::take(&mut self.core.pushes) {
-                self.hand_out(&push, current.as_mut().map(|(index, session)| (*index, &mut **session)));
-            }
+            self.hand_out_pushes(current.as_mut().map(|(index, session)| (*index, &mut **session)));
             for (peer, notes) in self.core.notes.iter_mut().enumerate() {
                 if !notes.is_empty() {
                     self.outboxes[peer].notes.append(notes);
@@ -58,6 +61,12 @@ impl Shard {
             } else {
                 self.outboxes[owner].messages.push(TxnMessage::Unwatch { client_id });
             }
+        }
+    }
+
+    fn hand_out_pushes(&mut self, mut current: Option<(u32, &mut Session)>) {
+        for push in std::mem::take(&mut self.core.pushes) {
+            self.hand_out(&push, current.as_mut().map(|(index, session)| (*index, &mut **session)));
         }
     }
 

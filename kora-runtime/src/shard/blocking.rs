@@ -278,7 +278,7 @@ impl Shard {
             self.deadlines.remove(&(deadline_ms, blocked.id));
         }
         for &owner in blocked.owners.iter().filter(|_| withdraw) {
-            if owner == self.core.id {
+            if owner == self.core.id && !self.is_busy() {
                 self.core.waits_no_more(blocked.id);
                 self.core.attention |= self.core.waiters.has_ready();
             } else {
@@ -305,6 +305,9 @@ impl Shard {
 
     /// Does what is due at the time of this tick: clients whose waiting is over, the end of a pause.
     pub fn wake_due(&mut self) {
+        if self.is_busy() {
+            return;
+        }
         let now_ms = self.core.now_ms;
         while let Some(&(deadline_ms, id)) = self.deadlines.first() {
             if deadline_ms > now_ms {

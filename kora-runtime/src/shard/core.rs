@@ -7,7 +7,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use ahash::RandomState;
+
 use super::blocking::{Ending, Wait};
+use super::busy::ScriptState;
 use super::clients::Clients;
 use super::gate::{self, Pause};
 use super::message::{ShardId, TxnId};
@@ -180,6 +183,8 @@ pub struct Core {
     pub(super) paused: Option<Pause>,
     /// The client whose command runs, 0 for none: it may not want to hear of its own changes.
     pub(crate) acting_client: u64,
+    /// The script that runs here, for those who ask meanwhile.
+    pub(crate) script: Rc<ScriptState>,
 }
 
 impl std::fmt::Debug for Core {
@@ -188,7 +193,88 @@ impl std::fmt::Debug for Core {
     }
 }
 
+/// What a core is made with; the fields mean what [`ShardOptions`](super::ShardOptions) says.
+pub(super) struct CoreOptions {
+    pub(super) id: ShardId,
+    pub(super) routing: Routing,
+    pub(super) seeds: RandomState,
+    pub(super) random_seed: u64,
+    pub(super) config: Config,
+    pub(super) host: Arc<dyn Host>,
+    pub(super) now_ms: u64,
+    pub(super) extensions: Extensions,
+}
+
 impl Core {
+    /// An empty core.
+    pub(super) fn new(options: CoreOptions) -> Self {
+        let CoreOptions { id, routing, seeds, random_seed, config, host, now_ms, extensions } = options;
+        let shards = routing.shards();
+        Self {
+            tracking: Tracking::new(seeds.clone()),
+            open: None,
+            watches: Watches::new(&seeds),
+            waiters: Waiters::new(&seeds),
+            wait: None,
+            gathered: None,
+            unwatched: Vec::new(),
+            unblocked: Vec::new(),
+            gate: gate::OPEN,
+            paused: None,
+            id,
+            shards,
+            routing,
+            keyspace: Keyspace::new(seeds),
+            now_ms,
+            random: Random::new(random_seed),
+            config,
+            stats: Stats::default(),
+            command_stats: CommandStats::default(),
+            meter: Meter::default(),
+            connections_before_reset: (0, 0),
+            clients: Clients::default(),
+            graveyard: Graveyard::default(),
+            host,
+            active_expire: true,
+            sweep_at: (0, 0),
+            effects: EffectSink::Nobody,
+            listening: false,
+            attention: false,
+            extensions,
+            extensions_listen: false,
+            told: Vec::new(),
+            notes: vec![Vec::new(); shards],
+            pushes: Vec::new(),
+            acting_client: 0,
+            script: Rc::default(),
+        }
+    }
+
+    /// A core without keys that answers for this one while it is away.
+    pub(super) fn stand_in(&self, extensions: Extensions) -> Self {
+        let mut stand_in = Self::new(CoreOptions {
+            id: self.id,
+            routing: self.routing.clone(),
+            seeds: self.keyspace.seeds().clone(),
+            random_seed: 0,
+            config: self.config.clone(),
+            host: Arc::clone(&self.host),
+            now_ms: self.now_ms,
+            extensions,
+        });
+        stand_in.script = Rc::clone(&self.script);
+        stand_in
+    }
+
+    /// Takes over what was left at its stand-in.
+    pub(super) fn adopt(&mut self, stand_in: &mut Self) {
+        self.now_ms = stand_in.now_ms;
+        self.pushes.append(&mut stand_in.pushes);
+        self.unwatched.append(&mut stand_in.unwatched);
+        self.unblocked.append(&mut stand_in.unblocked);
+        self.attention = true;
+    }
+
     /// Tells whoever listens that a key changed, and counts it.
     #[inline]
     pub fn changed(&mut self, db: u8, event: Event, key: &[u8]) {

@@ -8,6 +8,7 @@
 //! - else the keys are held under intents, the owners of watched keys vote, and the commands run in *steps*: neighbouring commands of one shard each are one
 //!   step on all shards together; a command over several shards is a step of its own. Nobody sees the keys before the last step.
 
+use super::busy::replied;
 use super::execute::{count, execute_merged};
 use super::intents::{Mode, Scope};
 use super::merge;
@@ -105,14 +106,14 @@ impl Shard {
         }
         let here = self.core.id;
         match reach {
-            Reach::Anywhere => self.exec_here(index, session, call, &multi, &dbs, false),
+            Reach::Anywhere => self.exec_here(index, session, call, multi, dbs, false),
             Reach::One(owner) if owner == here => {
                 let free = self.transactions.intents.is_empty() || {
                     let scopes = self.scopes_of(&multi, &dbs, &watching, call);
                     scopes.iter().all(|(_, scope)| !self.transactions.intents.scope_conflicts(scope))
                 };
                 if free {
-                    self.exec_here(index, session, call, &multi, &dbs, !watching.is_empty());
+                    self.exec_here(index, session, call, multi, dbs, !watching.is_empty());
                 } else {
                     self.exec_in_steps(index, session, call, multi, dbs, &watching);
                 }
@@ -198,36 +199,32 @@ impl Shard {
     }
 
     /// Runs a transaction whose keys are all here.
-    fn exec_here(&mut self, index: u32, session: &mut Session, call: Call, multi: &Multi, dbs: &[u8], watched: bool) {
+    fn exec_here(
+        &mut self,
+        index: u32,
+        session: &mut Session,
+        call: Call,
+        multi: Box<Multi>,
+        dbs: Vec<u8>,
+        watched: bool,
+    ) {
         count(&mut self.core, CommandId::Exec);
+        if multi.commands().any(|(id, _)| id.info().flags.contains(Flags::RUNS_SCRIPTS)) {
+            let product = self.run_unit(move |core| {
+                replied(call, |reply| {
+                    // QUIT is never queued, so nothing here closes the connection.
+                    run_queue(core, index, call, &multi, &dbs, watched, reply);
+                })
+            });
+            self.reply_later(index, session, call, product);
+            return;
+        }
         let mode = self.core.clients.of(index).reply_mode;
-        let mut spans = std::mem::take(&mut self.spans);
         let core = &mut self.core;
         let mut closing = false;
-        let write = |reply: &mut ReplyBuf| {
-            if watched && watch::failed(core, call.client_id) {
-                reply.null_array();
-                return;
-            }
-            reply.array(multi.ends.len());
-            let start = reply.len();
-            for ((_, frame), db) in multi.commands().zip(dbs) {
-                let id = read_frame(frame, &mut spans);
-                let argv = Argv::new(frame, &spans);
-                let mark = reply.len();
-                if id.info().route == Route::Connection {
-                    closing |= super::session_command(core, index, id, argv, true, reply);
-                } else {
-                    let protocol = core.clients.of(index).protocol;
-                    reply.set_protocol(protocol);
-                    execute_merged(core, Call { db: *db, protocol, ..call }, id, argv, reply);
-                }
-                bound_reply(start, mark, reply);
-            }
-        };
+        let write = |reply: &mut ReplyBuf| closing = run_queue(core, index, call, &multi, &dbs, watched, reply);
         session.reply_here(call.protocol, |()| mode == ReplyMode::On, write);
         session.closing |= closing;
-        self.spans = spans;
         self.after_reply(index, mode);
     }
 
@@ -490,6 +487,39 @@ impl Run {
         self.replies.bytes_mut().extend_from_slice(reply);
         bound_reply(0, mark, &mut self.replies);
     }
+}
+
+/// Runs queued commands, all of whose keys are here, for a client of this shard. True when the connection is to be closed.
+fn run_queue(
+    core: &mut Core,
+    index: u32,
+    call: Call,
+    multi: &Multi,
+    dbs: &[u8],
+    watched: bool,
+    reply: &mut ReplyBuf,
+) -> bool {
+    if watched && watch::failed(core, call.client_id) {
+        reply.null_array();
+        return false;
+    }
+    reply.array(multi.ends.len());
+    let (start, mut closing) = (reply.len(), false);
+    let mut spans = Vec::new();
+    for ((id, frame), db) in multi.commands().zip(dbs) {
+        read_frame(frame, &mut spans);
+        let argv = Argv::new(frame, &spans);
+        let mark = reply.len();
+        if id.info().route == Route::Connection {
+            closing |= super::session_command(core, index, id, argv, true, reply);
+        } else {
+            let protocol = core.clients.of(index).protocol;
+            reply.set_protocol(protocol);
+            execute_merged(core, Call { db: *db, protocol, ..call }, id, argv, reply);
+        }
+        bound_reply(start, mark, reply);
+    }
+    closing
 }
 
 /// Replaces what stands behind `mark` by an error when the replies of one transaction would become too many bytes. The command has run all the same.

@@ -19,9 +19,11 @@ pub const OPEN: u8 = 0;
 pub const IN_MULTI: u8 = 1;
 /// The shard is paused.
 pub const PAUSED: u8 = 2;
+/// A script has stepped aside: see [`busy`](super::busy).
+pub const BUSY: u8 = 4;
 
-/// Rows that are looked at here whoever sends them: they wait for others, or are part of the machinery of transactions.
-pub const ROWS: Flags = Flags::BLOCKING.with(Flags::NO_MULTI);
+/// Rows that are looked at here whoever sends them: they wait for others, run scripts, or are part of the machinery of transactions.
+pub const ROWS: Flags = Flags::BLOCKING.with(Flags::NO_MULTI).with(Flags::RUNS_SCRIPTS);
 
 /// What CLIENT PAUSE asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,12 @@ impl Shard {
         argv: Argv<'_>,
     ) -> Option<Flow> {
         let flags = id.info().flags;
+        if self.is_busy()
+            && let Some(error) = self.refusal_while_busy(id, argv)
+        {
+            self.refuse_while_busy(index, session, call, id, error);
+            return Some(Flow::Next);
+        }
         if self.is_held_by_pause(index, id) {
             return Some(Flow::Wait);
         }
@@ -71,8 +79,24 @@ impl Shard {
             }
         } else if flags.contains(Flags::BLOCKING) && id.info().route == Route::Gather {
             return Some(self.start_blocking(index, session, call, id, argv));
+        } else if flags.contains(Flags::RUNS_SCRIPTS) {
+            return self.start_script(index, session, call, id, argv);
         }
         None
+    }
+
+    /// Refuses a command because of a script that is stuck; an EXEC is lost with it.
+    fn refuse_while_busy(&mut self, index: u32, session: &mut Session, call: Call, id: CommandId, error: CommandError) {
+        self.core.command_stats.of(id).rejected += 1;
+        let error = match id {
+            CommandId::Exec if self.core.clients.of(index).leave_multi().is_some() => {
+                self.core.unwatch(index);
+                CommandError::message(format!("EXECABORT Transaction discarded because of: {error}"))
+            }
+            _ => error,
+        };
+        self.abort_transaction(index);
+        self.refuse_here(index, session, call.protocol, &error);
     }
 
     /// Puts a command into its client's transaction.

@@ -10,6 +10,7 @@
 
 mod attention;
 pub mod blocking;
+pub mod busy;
 pub mod clients;
 pub mod core;
 pub mod cx;
@@ -25,6 +26,7 @@ pub mod places;
 pub mod plan;
 pub mod route;
 pub mod routing;
+mod script;
 pub mod session;
 pub mod stats;
 pub mod tracking;
@@ -36,27 +38,22 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use ahash::RandomState;
+use corosensei::stack::DefaultStack;
 
-use self::clients::{Client, Clients, Peer, ReplyMode};
-use self::core::{Core, EffectHook, EffectSink, Graveyard};
+use self::clients::{Client, Peer, ReplyMode};
+use self::core::{Core, CoreOptions, EffectHook, EffectSink};
 use self::execute::{count, execute_merged, refuse};
 use self::message::{Call, Envelope, ShardId, TxnId, TxnMessage, write_frame, write_request};
 use self::plan::{Plan, plan};
 use self::routing::Routing;
 use self::session::Session;
-use self::stats::{CommandStats, Meter, Stats};
-use self::tracking::Tracking;
 use self::transaction::{Step, Target, Transactions, scope_of};
-use self::waiters::Waiters;
-use self::watch::Watches;
 use crate::argv::{Argv, Span};
 use crate::config::{ClientClass, Config};
 use crate::error::CommandError;
 use crate::handlers::session::SessionCx;
 use crate::host::Host;
-use crate::keyspace::Keyspace;
 use crate::limits;
-use crate::random::Random;
 use crate::reply::{Protocol, ReplyBuf};
 use crate::resp::decode::{DecodeLimits, Decoded};
 use crate::table::{self, CommandId, Extensions, Flags, KeySpec, Resolved};
@@ -79,6 +76,8 @@ pub struct ShardOptions {
     pub now_ms: u64,
     /// What kora-ext plugs in; commands of a group that is not there reply with an error.
     pub extensions: Extensions,
+    /// Those that answer while a script is stuck and the others are with it: SCRIPT KILL and its kind.
+    pub busy_extensions: Extensions,
 }
 
 /// What one turn of a command came to.
@@ -91,7 +90,15 @@ enum Flow {
 
 /// One shard.
 pub struct Shard {
-    core: Core,
+    core: Box<Core>,
+    /// What takes the core's place while a unit owns it.
+    stand_in: Option<Box<Core>>,
+    /// What the stand-in is to have; taken when there is one.
+    busy_extensions: Option<Extensions>,
+    /// The stack that the last unit ran on.
+    script_stack: Option<DefaultStack>,
+    /// A unit that runs for too long.
+    aside: Option<busy::Aside>,
     transactions: Transactions,
     /// Transactions of clients of this shard that run in steps.
     execs: BTreeMap<TxnId, exec::Run>,
@@ -126,7 +133,8 @@ impl std::fmt::Debug for Shard {
 impl Shard {
     /// An empty shard.
     pub fn new(options: ShardOptions) -> Self {
-        let ShardOptions { id, shards, seeds, random_seed, config, host, now_ms, extensions } = options;
+        let ShardOptions { id, shards, seeds, random_seed, config, host, now_ms, extensions, busy_extensions } =
+            options;
         assert!(id < shards && shards <= route::SHARDS_MAX, "shard {id} of {shards}");
         let routing = Routing::new(seeds.clone(), shards, config.locality.clone(), config.pinned_databases);
         Self {
@@ -134,43 +142,20 @@ impl Shard {
             execs: BTreeMap::new(),
             blocked: BTreeMap::new(),
             deadlines: BTreeSet::new(),
-            core: Core {
-                watches: Watches::new(&seeds),
-                waiters: Waiters::new(&seeds),
-                wait: None,
-                gathered: None,
-                unwatched: Vec::new(),
-                unblocked: Vec::new(),
-                gate: gate::OPEN,
-                paused: None,
+            core: Box::new(Core::new(CoreOptions {
                 id,
-                shards,
-                tracking: Tracking::new(seeds.clone()),
-                open: None,
                 routing,
-                keyspace: Keyspace::new(seeds),
-                now_ms,
-                random: Random::new(random_seed),
+                seeds,
+                random_seed,
                 config,
-                stats: Stats::default(),
-                command_stats: CommandStats::default(),
-                meter: Meter::default(),
-                connections_before_reset: (0, 0),
-                clients: Clients::default(),
-                graveyard: Graveyard::default(),
                 host,
-                active_expire: true,
-                sweep_at: (0, 0),
-                effects: EffectSink::Nobody,
-                listening: false,
-                attention: false,
+                now_ms,
                 extensions,
-                extensions_listen: false,
-                told: Vec::new(),
-                notes: vec![Vec::new(); shards],
-                pushes: Vec::new(),
-                acting_client: 0,
-            },
+            })),
+            stand_in: None,
+            busy_extensions: Some(busy_extensions),
+            script_stack: None,
+            aside: None,
             sessions: Vec::new(),
             free: Vec::new(),
             generations: 0,
@@ -227,6 +212,9 @@ impl Shard {
 
     /// Closes a session. Replies that are still on their way to it are dropped when they come.
     pub fn close(&mut self, session: u32) {
+        if self.close_when_done(session) {
+            return;
+        }
         if let Some(mut open) = self.sessions[session as usize].take() {
             self.leave_lines(&mut open);
         }
@@ -639,6 +627,9 @@ impl Shard {
 
     /// One slice of background work: expired keys, values to drop. True when more waits, so that the next slice should follow soon.
     pub fn maintain(&mut self) -> bool {
+        if self.is_busy() {
+            return false;
+        }
         self.core.meter.sample(self.core.now_ms, &self.core.stats);
         self.core.acting_client = 0;
         let expiring = self.core.sweep_expired();

@@ -23,6 +23,7 @@ use super::message::{
     Call, Fetch, Outcome, Part, ReplyTo, ShardId, TxnId, TxnMessage, WaiterNews, Work, Write, read_frame,
 };
 use super::plan::{Assembly, Transaction};
+use super::script::{GatheredScript, may_run_script};
 use super::waiters::Waiter;
 use super::watch;
 use crate::argv::{Argv, Span};
@@ -80,6 +81,10 @@ pub enum Step {
     Block(Box<Block>),
     /// Another try of a blocking command is over: its reply, or `None` when there was still nothing.
     Tried(TxnId, Option<Vec<u8>>),
+    /// A parked command that may run a script has its intents, which are released when it is done.
+    RunParked(Ticket, Target, Call, Vec<u8>),
+    /// The keys of a script are here.
+    RunGathered(Box<GatheredScript>),
     /// A key may be ready for a waiter whose home is here.
     Offered(TxnId, ShardId),
     /// A waiter waits no more, or stays and lets those behind it in these lines have their turn.
@@ -259,7 +264,7 @@ impl Transactions {
                 self.holding.insert(txn, ticket);
                 let waiting = Waiting::Part { txn, part };
                 if granted {
-                    self.run(core, waiting, steps);
+                    self.run(core, ticket, waiting, steps);
                 } else {
                     self.waiting.insert(ticket, waiting);
                 }
@@ -320,13 +325,13 @@ impl Transactions {
     }
 
     /// Gives a ticket up and runs everything that this lets through.
-    fn release(&mut self, core: &mut Core, ticket: Ticket, steps: &mut Vec<Step>) {
+    pub(super) fn release(&mut self, core: &mut Core, ticket: Ticket, steps: &mut Vec<Step>) {
         let mut granted = self.intents.release(ticket);
         while !granted.is_empty() {
             let mut next = Vec::new();
             for ticket in granted {
                 let Some(waiting) = self.waiting.remove(&ticket) else { continue };
-                if self.run(core, waiting, steps) {
+                if self.run(core, ticket, waiting, steps) {
                     next.extend(self.intents.release(ticket));
                 }
             }
@@ -335,9 +340,14 @@ impl Transactions {
     }
 
     /// Runs what was granted. True when its intents can go at once.
-    fn run(&mut self, core: &mut Core, waiting: Waiting, steps: &mut Vec<Step>) -> bool {
+    fn run(&mut self, core: &mut Core, ticket: Ticket, waiting: Waiting, steps: &mut Vec<Step>) -> bool {
         match waiting {
             Waiting::Command { to, call, frame } => {
+                let id = read_frame(&frame, &mut self.spans);
+                if may_run_script(id, Argv::new(&frame, &self.spans)) {
+                    steps.push(Step::RunParked(ticket, to, call, frame));
+                    return false;
+                }
                 let reply = self.run_frame(core, call, &frame, execute_frame);
                 steps.push(Step::Reply(to, reply));
                 true
@@ -410,6 +420,12 @@ impl Transactions {
                 merge_outcomes(*merge, argv, outcomes, &[], &mut reply);
                 count_merged(core, id, reply.as_bytes());
                 Vec::new()
+            }
+            Assembly::Gather if id.info().flags.contains(Flags::RUNS_SCRIPTS) => {
+                let Coordination { to, call, frame, participants, fetches, .. } = coordination;
+                let script = GatheredScript { txn, to, call, frame, participants, fetches, outcomes };
+                steps.push(Step::RunGathered(Box::new(script)));
+                return;
             }
             Assembly::Gather => {
                 let call = coordination.call;
@@ -512,7 +528,7 @@ fn merge_outcomes(
 }
 
 /// How a frame is run: as a command, or as a part of one.
-type Run = fn(&mut Core, Call, CommandId, Argv<'_>, &mut ReplyBuf);
+pub(super) type Run = fn(&mut Core, Call, CommandId, Argv<'_>, &mut ReplyBuf);
 
 /// A key that a participant hands over.
 fn fetch_one(core: &mut Core, fetch: &Fetch) -> Option<Detached> {
@@ -603,6 +619,10 @@ fn take_back(core: &mut Core, fetch: &Fetch) -> Option<Detached> {
 pub fn scope_of(id: CommandId, argv: Argv<'_>) -> Scope {
     if id == CommandId::Exec {
         return super::exec::scope_of_batch(argv);
+    }
+    if id.info().flags.contains(Flags::RUNS_SCRIPTS) {
+        // It may touch keys of its shard that it does not declare.
+        return Scope::Whole(super::plan::mode_of(id.info().access));
     }
     let mut keys: Vec<(Box<[u8]>, Mode)> = Vec::new();
     let parsed = crate::table::keys(id, argv, &mut |index, access| {

@@ -78,6 +78,7 @@ impl World {
                     host: Arc::clone(&host),
                     now_ms: 1_000_000,
                     extensions: kora_runtime::table::Extensions::default(),
+                    busy_extensions: kora_runtime::table::Extensions::default(),
                 })
             })
             .collect();

@@ -228,7 +228,7 @@ impl Core {
     pub(super) fn tell_clients(&mut self, news: &News, clients: &[u64], acting: u64) {
         let mut recipients = Recipients::default();
         for &client in clients {
-            let wants = |mode: &Mode| !mode.bcast && !(mode.noloop && client == acting);
+            let wants = |mode: &Mode| !(mode.bcast || mode.noloop && client == acting);
             if self.mode_of(client).is_some_and(wants) {
                 self.address(news, client, &mut recipients);
             }
@@ -241,7 +241,11 @@ impl Core {
         let all = News::of_keys(keys.keys().map(|key| &**key));
         let mut recipients = Recipients::default();
         for client in self.tracking.prefixes.subscribers(prefix) {
-            let Some(mode) = self.mode_of(client) else { continue };
+            // One that was reset while this core was away for a script still stands here.
+            let Some(mode) = self.mode_of(client).filter(|mode| mode.prefixes.contains(prefix)) else {
+                self.unsubscribe(client, std::iter::once(prefix.into()));
+                continue;
+            };
             if mode.noloop && keys.values().any(|changer| *changer == client) {
                 let others: Vec<&[u8]> =
                     keys.iter().filter(|(_, changer)| **changer != client).map(|(key, _)| &**key).collect();
@@ -402,8 +406,12 @@ impl Core {
         client.tracks = false;
         let id = client.id;
         let Some(mode) = client.tracking.take() else { return };
+        self.unsubscribe(id, mode.prefixes.into_iter());
+    }
+
+    fn unsubscribe(&mut self, client: u64, prefixes: impl Iterator<Item = Box<[u8]>>) {
         let unused: Vec<Box<[u8]>> =
-            mode.prefixes.into_iter().filter(|prefix| self.tracking.prefixes.unsubscribe(prefix, id)).collect();
+            prefixes.filter(|prefix| self.tracking.prefixes.unsubscribe(prefix, client)).collect();
         if !unused.is_empty() {
             self.tracking.prefixes.unwatch(self.id, &unused);
             self.send_tracking_to_others(|| TrackingMessage::Unwatch { prefixes: unused.clone() });
