@@ -246,3 +246,26 @@ impl Shard {
         self.deliver(ask.to, reply.as_bytes());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::shard::clients::Peer;
+    use crate::testing::TestShard;
+
+    #[test]
+    fn a_subscriber_that_speaks_resp2_is_told_by_a_message() {
+        let mut test = TestShard::new();
+        let target = test.shard().open(Peer::default());
+        let id = test.shard().core.clients.of(target).id;
+        let told = |test: &mut TestShard| {
+            let output = std::mem::take(test.shard().output(target));
+            String::from_utf8_lossy(&output).replace("\r\n", " ")
+        };
+        test.check(&[(&format!("CLIENT TRACKING ON REDIRECT {id}"), "+OK"), ("GET k", "$-1"), ("SET k 1", "+OK")]);
+        assert_eq!(told(&mut test), "", "it has not subscribed to anything");
+        test.shard().core.clients.of(target).channels = 1;
+        test.check(&[("GET k", "$1 1"), ("SET k 2", "+OK"), ("SET k 3", "+OK"), ("FLUSHALL", "+OK")]);
+        let channel = "$7 message $20 __redis__:invalidate";
+        assert_eq!(told(&mut test), format!("*3 {channel} *1 $1 k *3 {channel} $-1 "));
+    }
+}
