@@ -17,6 +17,8 @@ pub enum EventClass {
     Hash,
     /// `z`: sorted set commands.
     SortedSet,
+    /// `t`: stream commands.
+    Stream,
     /// `x`: a key expired.
     Expired,
     /// `e`: a key was evicted.
@@ -61,5 +63,6 @@ events! {
     ZremRangeByScore SortedSet "zremrangebyscore", ZremRangeByRank SortedSet "zremrangebyrank",
     ZremRangeByLex SortedSet "zremrangebylex", ZunionStore SortedSet "zunionstore",
     ZinterStore SortedSet "zinterstore", ZdiffStore SortedSet "zdiffstore", ZrangeStore SortedSet "zrangestore",
+    Xadd Stream "xadd", Xdel Stream "xdel", Xtrim Stream "xtrim", Xsetid Stream "xsetid",
     Expired Expired "expired", Evicted Evicted "evicted",
 }

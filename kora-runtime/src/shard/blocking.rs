@@ -31,6 +31,9 @@ pub struct Wait {
     pub awaited: &'static str,
     /// When it gives up, Unix milliseconds; `None` for never.
     pub deadline_ms: Option<u64>,
+    /// The frame to run from then on, when it is not to be the client's own words: an XREAD that asks for what comes after now must mean the same moment
+    /// each time.
+    pub retry: Option<Vec<u8>>,
 }
 
 /// How a client stops waiting without being served.
@@ -78,15 +81,18 @@ impl Shard {
             Plan::One(owner) if owner == here && !self.meets_any_intent(id, argv) => {
                 let mut reply = ReplyBuf::new(call.protocol);
                 execute(&mut self.core, call, id, argv, &mut reply);
-                let Some(wait) = self.core.wait.take() else {
+                let Some(mut wait) = self.core.wait.take() else {
                     let mode = self.core.clients.of(index).reply_mode;
                     let copy = |out: &mut ReplyBuf| out.bytes_mut().extend_from_slice(reply.as_bytes());
                     session.reply_here(call.protocol, |()| mode == ReplyMode::On, copy);
                     self.after_reply(index, mode);
                     return Flow::Next;
                 };
-                let mut frame = Vec::new();
-                write_frame(&mut frame, id, argv);
+                let frame = wait.retry.take().unwrap_or_else(|| {
+                    let mut frame = Vec::new();
+                    write_frame(&mut frame, id, argv);
+                    frame
+                });
                 self.wait_here(index, session, call, frame, wait, reply.into_bytes());
                 Flow::Next
             }

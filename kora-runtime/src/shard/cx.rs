@@ -13,12 +13,13 @@ use ahash::RandomState;
 
 use super::blocking::Wait;
 use super::core::{Core, Push};
-use super::message::{Call, ShardId, write_note};
+use super::message::{Call, ShardId, write_frame, write_note};
 use crate::argv::Argv;
 use crate::error::CommandError;
 use crate::keyspace::typed::{INLINE_STRING_BYTES_MAX, Str, Type};
 use crate::keyspace::{Detached, Draft, Entry, Event, Kind};
 use crate::resp::number::parse_i64;
+use crate::table::CommandId;
 use crate::types::Big;
 use crate::types::table::Slot;
 
@@ -106,7 +107,16 @@ impl<'s> ShardCx<'s> {
     ) {
         if !self.call.nested {
             let keys = keys.into_iter().map(Box::from).collect();
-            self.core.wait = Some(Wait { keys, awaited, deadline_ms });
+            self.core.wait = Some(Wait { keys, awaited, deadline_ms, retry: None });
+        }
+    }
+
+    /// After [`ShardCx::wait`]: other words than the client's own are run when it is tried again. They name the same keys.
+    pub fn retry_as(&mut self, command: CommandId, argv: Argv<'_>) {
+        if let Some(wait) = &mut self.core.wait {
+            let mut frame = Vec::new();
+            write_frame(&mut frame, command, argv);
+            wait.retry = Some(frame);
         }
     }
 

@@ -3,7 +3,8 @@
 //! Owns: queueing after MULTI, the keys that WATCH names, CLIENT PAUSE. Refuses to know: how commands are planned and run.
 //! Start at [`Shard::at_the_gate`]. An ordinary command of an ordinary client pays one branch for all of this: see [`OPEN`].
 
-use super::message::{Call, write_frame};
+use super::message::{Call, Work, write_frame};
+use super::plan::{Assembly, Plan, Transaction, plan};
 use super::session::Session;
 use super::{Flow, Shard};
 use crate::argv::Argv;
@@ -77,6 +78,7 @@ impl Shard {
                 self.refuse_here(index, session, call.protocol, &error);
                 return Some(Flow::Next);
             }
+            return self.watch_on_several(index, session, call, id, argv);
         } else if flags.contains(Flags::BLOCKING) && id.info().route == Route::Gather {
             return Some(self.start_blocking(index, session, call, id, argv));
         } else if flags.contains(Flags::RUNS_SCRIPTS) {
@@ -145,6 +147,39 @@ impl Shard {
         client.watching_bytes += bytes;
         client.watching.extend(argv.iter().map(|key| (db, Box::from(key))));
         Ok(())
+    }
+
+    /// WATCH of keys on several shards; `None` leaves any other to the router. Each owner is told directly and not in the order of transactions: so what the
+    /// client says there later, above all that it watches no more, cannot overtake it. Nothing is read, so there is nothing to be seen half done.
+    fn watch_on_several(
+        &mut self,
+        index: u32,
+        session: &mut Session,
+        call: Call,
+        id: CommandId,
+        argv: Argv<'_>,
+    ) -> Option<Flow> {
+        let Plan::Several(Transaction { parts, assembly: Assembly::Merge { merge, .. } }) =
+            plan(id, argv, call, &self.core.routing)
+        else {
+            return None;
+        };
+        if !session.is_settled() {
+            return Some(Flow::Wait);
+        }
+        let frames = parts.into_iter().filter_map(|(shard, part)| match part.work {
+            Work::Run(frame) => Some((shard, frame)),
+            _ => None,
+        });
+        let discard = self.discards_reply(index);
+        let to = session.await_reply(index, discard);
+        session.barrier = true;
+        let mut frame = Vec::new();
+        write_frame(&mut frame, id, argv);
+        let mut steps = std::mem::take(&mut self.steps);
+        self.transactions.scatter(to, call, frame, merge, frames.collect(), &mut steps);
+        self.steps = steps;
+        Some(Flow::Next)
     }
 
     /// Whether CLIENT PAUSE makes a command wait.

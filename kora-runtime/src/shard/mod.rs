@@ -42,9 +42,9 @@ use corosensei::stack::DefaultStack;
 
 use self::clients::{Client, Peer, ReplyMode};
 use self::core::{Core, CoreOptions, EffectHook, EffectSink};
-use self::execute::{count, execute_merged, refuse};
+use self::execute::{count, execute_hot, refuse};
 use self::message::{Call, Envelope, ShardId, TxnId, TxnMessage, write_frame, write_request};
-use self::plan::{Plan, plan};
+use self::plan::{Plan, plan_hot};
 use self::routing::Routing;
 use self::session::Session;
 use self::transaction::{Step, Target, Transactions, scope_of};
@@ -104,6 +104,8 @@ pub struct Shard {
     execs: BTreeMap<TxnId, exec::Run>,
     /// Sessions that wait, by the waiter's name.
     blocked: BTreeMap<TxnId, u32>,
+    /// Clients that went while replies to them were under way, and who watched keys: by session and generation.
+    departed: BTreeMap<(u32, u32), attention::Departed>,
     /// When they give up, Unix milliseconds.
     deadlines: BTreeSet<(u64, TxnId)>,
     sessions: Vec<Option<Box<Session>>>,
@@ -142,6 +144,7 @@ impl Shard {
             execs: BTreeMap::new(),
             blocked: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            departed: BTreeMap::new(),
             core: Box::new(Core::new(CoreOptions {
                 id,
                 routing,
@@ -216,9 +219,11 @@ impl Shard {
             return;
         }
         if let Some(mut open) = self.sessions[session as usize].take() {
+            // The reply of a blocking command never comes; any other does.
+            let awaited = open.awaited() - usize::from(open.blocked.is_some());
             self.leave_lines(&mut open);
+            self.unwatch_departed(session, open.generation, awaited);
         }
-        self.core.unwatch(session);
         self.forget_tracking(session);
         self.client_gone(session);
         self.core.clients.remove(session);
@@ -464,7 +469,7 @@ impl Shard {
                 return flow;
             }
         }
-        match plan(id, argv, call, &self.core.routing) {
+        match plan_hot(id, argv, call, &self.core.routing) {
             Plan::Session => {
                 if !session.is_settled() {
                     return Flow::Wait;
@@ -502,7 +507,8 @@ impl Shard {
                 let mut frame = Vec::new();
                 write_frame(&mut frame, id, argv);
                 let mut steps = std::mem::take(&mut self.steps);
-                self.transactions.scatter(to, call, frame, merge, audience, &mut steps);
+                let parts = audience.into_iter().map(|shard| (shard, frame.clone())).collect();
+                self.transactions.scatter(to, call, frame, merge, parts, &mut steps);
                 self.steps = steps;
                 Flow::Next
             }
@@ -546,11 +552,7 @@ impl Shard {
         }
         let mode = self.core.clients.of(index).reply_mode;
         let core = &mut self.core;
-        session.reply_here(
-            call.protocol,
-            |()| mode == ReplyMode::On,
-            |reply| execute_merged(core, call, id, argv, reply),
-        );
+        session.reply_here(call.protocol, |()| mode == ReplyMode::On, |reply| execute_hot(core, call, id, argv, reply));
         self.after_reply(index, mode);
         Flow::Next
     }

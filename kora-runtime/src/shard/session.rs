@@ -100,6 +100,11 @@ impl Session {
         self.slots.is_empty()
     }
 
+    /// Replies that are to come from elsewhere.
+    pub(super) fn awaited(&self) -> usize {
+        self.slots.iter().filter(|slot| matches!(slot, Slot::Waiting { .. })).count()
+    }
+
     /// True when the next command has to wait until replies have gone out or come in.
     #[inline]
     pub(super) fn is_full(&self) -> bool {

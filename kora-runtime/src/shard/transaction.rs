@@ -222,28 +222,29 @@ impl Transactions {
         steps.extend(messages.into_iter().map(|(shard, message)| Step::Send(shard, message)));
     }
 
-    /// Runs a command on several shards without intents, and merges what they reply.
+    /// Runs the parts of a command on several shards without intents, and merges what they reply. `frame` is the whole command.
     pub fn scatter(
         &mut self,
         to: ReplyTo,
         call: Call,
         frame: Vec<u8>,
         merge: Merge,
-        audience: Vec<ShardId>,
+        parts: Vec<(ShardId, Vec<u8>)>,
         steps: &mut Vec<Step>,
     ) {
         let txn = self.fresh_id();
-        for &shard in &audience {
-            steps.push(Step::Send(shard, TxnMessage::Scatter { txn, call, frame: frame.clone() }));
+        let participants: Vec<ShardId> = parts.iter().map(|(shard, _)| *shard).collect();
+        for (shard, frame) in parts {
+            steps.push(Step::Send(shard, TxnMessage::Scatter { txn, call, frame }));
         }
         let coordination = Coordination {
             to,
             call,
             frame,
             fetches: Vec::new(),
-            outcomes: audience.iter().map(|_| None).collect(),
-            missing: audience.len(),
-            participants: audience,
+            outcomes: participants.iter().map(|_| None).collect(),
+            missing: participants.len(),
+            participants,
             assembly: Assembly::Scatter(merge),
             retry_of: None,
         };
@@ -449,7 +450,7 @@ impl Transactions {
                             id: txn,
                             to: coordination.to,
                             call,
-                            frame: std::mem::take(&mut coordination.frame),
+                            frame: wait.retry.unwrap_or_else(|| std::mem::take(&mut coordination.frame)),
                             owners: coordination.participants.clone(),
                             deadline_ms: wait.deadline_ms,
                             null_reply: std::mem::replace(&mut reply, ReplyBuf::new(call.protocol)).into_bytes(),
