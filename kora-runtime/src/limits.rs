@@ -101,6 +101,21 @@ pub const EXPIRE_SLICE_KEYS: usize = 512;
 /// Segments of the keyspace that one slice of the sweep walks through.
 pub const EXPIRE_SLICE_SEGMENTS: usize = 1024;
 
+// ----- Client-side caching -------------------------------------------------------------------------------------------
+
+/// Prefixes of one client that tracks keys by their prefixes.
+pub const TRACKING_PREFIXES_MAX: usize = 1024;
+/// Bytes of those prefixes.
+pub const TRACKING_PREFIX_BYTES_MAX: usize = 64 * KIB;
+/// Messages about changed keys in one batch to a peer shard, above which no more commands run before it is sent.
+pub const TRACKING_MESSAGES_MAX: usize = 16 * 1024;
+/// Keys that may leave a full table of remembered reads for each that comes: more than one, so that a lowered limit is reached.
+pub const TRACKING_EVICT_KEYS: usize = 2;
+/// Keys above the limit that one slice of background work takes out of that table.
+pub const TRACKING_SLICE_KEYS: usize = 512;
+/// Segments of that table that one slice walks through to forget clients.
+pub const TRACKING_SLICE_SEGMENTS: usize = 64;
+
 // ----- Bookkeeping ---------------------------------------------------------------------------------------------------
 
 /// Code words of errors that are counted one by one.

@@ -110,6 +110,11 @@ impl TestShard {
         }
     }
 
+    /// The shard itself, for what no command does.
+    pub fn shard(&mut self) -> &mut Shard {
+        &mut self.shard
+    }
+
     /// Moves the clock.
     pub fn advance_ms(&mut self, ms: u64) {
         self.now_ms += ms;

@@ -189,6 +189,12 @@ parameters! {
             single-key commands of a pipeline on different shards may overlap. Replies come in order either way.",
         read_by: "the router, for every command of a pipeline",
     }
+    tracking_table_max_keys: usize = "tracking-table-max-keys" {
+        kind: ENTRIES, default: 1_000_000, change: Change::AtRunTime,
+        help: "Keys that are remembered because clients with CLIENT TRACKING have read them, each shard its share; of more, \
+            some are declared invalid. 0 is no limit.",
+        read_by: "client-side caching",
+    }
     active_expire_effort: u32 = "active-expire-effort" {
         kind: Kind::Integer(1, 10), default: 1, change: Change::AtRunTime,
         help: "How much time the sweep for expired keys may take, from 1 to 10.",

@@ -33,6 +33,7 @@ pub fn part(core: &mut Core, sections: Sections) -> Facts {
         let input_bytes = (client.query_bytes + client.query_free) as u64;
         let output_bytes = client.output_bytes as u64;
         facts.add("connected_clients", 1);
+        facts.add("tracking_clients", u64::from(client.tracking.is_some()));
         facts.add("client_bytes", input_bytes + output_bytes);
         facts.add("blocked_clients", u64::from(client.waiting.is_some()));
         facts.add("clients_in_timeout_table", u64::from(client.waiting.is_some() && client.waits_for_time));
@@ -40,6 +41,9 @@ pub fn part(core: &mut Core, sections: Sections) -> Facts {
         facts.raise("client_recent_max_input_buffer", input_bytes);
         facts.raise("client_recent_max_output_buffer", output_bytes);
     }
+    facts.add("tracking_total_keys", core.tracking.keys.len() as u64);
+    facts.add("tracking_total_items", core.tracking.keys.items() as u64);
+    facts.raise("tracking_total_prefixes", core.tracking.prefixes.watched_len() as u64);
     facts.add("total_blocking_keys", core.waiters.keys_len() as u64);
     facts.add("total_watched_keys", core.watches.keys_len() as u64);
     facts.add("lazyfree_pending_objects", core.graveyard.len() as u64);

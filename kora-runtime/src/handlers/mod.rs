@@ -22,6 +22,7 @@ pub mod sorted_set;
 pub mod stream;
 pub mod string;
 pub mod timeout;
+pub mod tracking;
 pub mod transactions;
 
 pub use help::help;

@@ -124,12 +124,14 @@ impl ServerCommands for ShardCx<'_> {
     /// ASYNC and SYNC are the same: keys are out of sight at once and dropped in slices.
     fn flushall(&mut self, _: args::Flushall) -> Result<(), CommandError> {
         (0..DATABASES).for_each(|db| flush(self.core, db));
+        self.core.flushed();
         Ok(())
     }
 
     /// As [`ServerCommands::flushall`], for one database.
     fn flushdb(&mut self, _: args::Flushdb) -> Result<(), CommandError> {
         flush(self.core, usize::from(self.call.db));
+        self.core.flushed();
         Ok(())
     }
 

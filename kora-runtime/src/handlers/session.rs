@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::timeout;
+use super::{timeout, tracking};
 use crate::error::CommandError;
 use crate::keyspace::DATABASES;
 use crate::reply::{ArrayReply, Bulk, Protocol, ReplyBuf};
@@ -77,6 +77,15 @@ const NAME_ERROR: &str = "ERR Client names cannot contain spaces, newlines or sp
 pub fn describe(client: &Client, now_ms: u64) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut flags = String::new();
+    if let Some(mode) = &client.tracking {
+        flags.push('t');
+        if mode.broken {
+            flags.push('R');
+        }
+        if mode.bcast {
+            flags.push('B');
+        }
+    }
     if client.peer.unix {
         flags.push('U');
     }
@@ -106,12 +115,13 @@ pub fn describe(client: &Client, now_ms: u64) -> String {
     let queued_bytes = multi.map_or(0, |multi| multi.frames.len());
     let memory = client.query_bytes + client.query_free + client.output_bytes + queued_bytes;
     let resp = if client.protocol == Protocol::Resp3 { 3 } else { 2 };
+    let redirect = tracking::redirection(client);
     let command = client.last_command.map_or("NULL", |id| id.info().name);
     write!(
         line,
         "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={flags} db={} sub=0 psub=0 ssub=0 multi={queued} \
          qbuf={} qbuf-free={} argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={command} \
-         user=default redir=-1 resp={resp} lib-name={} lib-ver={}",
+         user=default redir={redirect} resp={resp} lib-name={} lib-ver={}",
         client.id,
         client.peer.addr,
         client.peer.laddr,
@@ -194,6 +204,7 @@ impl SessionCommands for SessionCx<'_> {
 
     fn reset(&mut self) -> Result<&'static str, CommandError> {
         let authenticated = self.core.config.requirepass.is_empty();
+        self.core.stop_tracking(self.session);
         let client = self.client();
         client.db = 0;
         client.name.clear();
@@ -322,6 +333,31 @@ impl SessionCommands for SessionCx<'_> {
             args::ClientReplyMode::Skip if client.reply_mode == ReplyMode::Off => {}
             args::ClientReplyMode::Skip => client.reply_mode = ReplyMode::SkipNext,
         }
+        Ok(())
+    }
+
+    fn client_tracking(&mut self, args: args::ClientTracking<'_>) -> Result<(), CommandError> {
+        let open = self.core.change_tracking(self.session, tracking::change(args))?;
+        match open {
+            Some(open) if self.nested => self.core.complete_unasked(self.session, open),
+            open => {
+                self.core.open = open;
+                Ok(())
+            }
+        }
+    }
+
+    fn client_caching(&mut self, args::ClientCaching { mode }: args::ClientCaching) -> Result<(), CommandError> {
+        let nested = self.nested;
+        tracking::cache_next(self.client(), mode, nested)
+    }
+
+    fn client_getredir(&mut self) -> Result<i64, CommandError> {
+        Ok(tracking::redirection(self.client()))
+    }
+
+    fn client_trackinginfo(&mut self, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+        tracking::info(self.client(), reply);
         Ok(())
     }
 

@@ -47,6 +47,7 @@ impl Shard {
             if self.core.paused.is_none() && self.core.gate & PAUSED != 0 {
                 self.end_pause();
             }
+            self.attend_tracking();
             self.hand_out_pushes(current.as_mut().map(|(index, session)| (*index, &mut **session)));
             for (peer, notes) in self.core.notes.iter_mut().enumerate() {
                 if !notes.is_empty() {

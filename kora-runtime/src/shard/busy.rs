@@ -20,6 +20,7 @@ use super::core::Core;
 use super::cx::ShardCx;
 use super::message::{Call, Envelope, ShardId, TxnMessage, begin_reply, read_frame, read_request, seal};
 use super::stats::{CommandStats, Stats};
+use super::tracking::exchange::TrackingMessage;
 use super::transaction::Finish;
 use super::{Shard, gate, keep_spare};
 use crate::config::Config;
@@ -61,6 +62,7 @@ pub(super) struct Aside {
     /// What came for the shard meanwhile.
     deferred: Vec<(ShardId, TxnMessage)>,
     notes: Vec<(ShardId, Vec<u8>)>,
+    tracking: Vec<(ShardId, Vec<TrackingMessage>)>,
     closed: Vec<u32>,
 }
 
@@ -150,6 +152,7 @@ impl Shard {
                     then: None,
                     deferred: Vec::new(),
                     notes: Vec::new(),
+                    tracking: Vec::new(),
                     closed: Vec::new(),
                 });
                 None
@@ -197,6 +200,9 @@ impl Shard {
         for session in std::mem::take(&mut aside.closed) {
             self.close(session);
         }
+        for (from, messages) in std::mem::take(&mut aside.tracking) {
+            self.receive_tracking(from, messages);
+        }
         for (from, notes) in std::mem::take(&mut aside.notes) {
             self.receive_notes(from, &notes);
         }
@@ -209,10 +215,15 @@ impl Shard {
 
     /// Handles what another shard sent while a unit is aside: replies go to their sessions, what touches no key goes through, the rest waits.
     pub(super) fn receive_busy(&mut self, from: ShardId, envelope: Envelope) {
-        let Envelope { requests, replies, messages, notes } = envelope;
+        let Envelope { requests, replies, messages, notes, tracking } = envelope;
         self.deliver_all(&replies);
         for message in messages {
             self.admit_or_defer(from, message);
+        }
+        if !tracking.is_empty()
+            && let Some(aside) = &mut self.aside
+        {
+            aside.tracking.push((from, tracking));
         }
         if !notes.is_empty()
             && let Some(aside) = &mut self.aside

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::gate;
 use super::message::{TxnId, frame_command};
+use super::tracking::mode::Mode;
 use crate::reply::Protocol;
 use crate::table::CommandId;
 
@@ -89,6 +90,10 @@ pub struct Client {
     pub no_touch: bool,
     /// What it reads is remembered for it (CLIENT TRACKING); goes into every call.
     pub tracks: bool,
+    /// CLIENT TRACKING, while it is on.
+    pub tracking: Option<Box<Mode>>,
+    /// Its reads may be remembered by some shard.
+    pub tracked: bool,
     /// Channels it has subscribed to.
     pub channels: u32,
     /// Patterns it has subscribed to.
@@ -115,6 +120,8 @@ pub struct Client {
     pub last_command: Option<CommandId>,
     /// Close it as soon as its replies are out.
     pub kill: bool,
+    /// Its session is over; nothing reaches it any more.
+    pub over: bool,
     /// Bytes of its query buffer at the end of its last turn.
     pub query_bytes: usize,
     /// Free bytes of its query buffer.
@@ -139,6 +146,8 @@ impl Client {
             no_evict: false,
             no_touch: false,
             tracks: false,
+            tracking: None,
+            tracked: false,
             channels: 0,
             patterns: 0,
             shard_channels: 0,
@@ -152,6 +161,7 @@ impl Client {
             last_ms: now_ms,
             last_command: None,
             kill: false,
+            over: false,
             query_bytes: 0,
             query_free: 0,
             output_bytes: 0,

@@ -17,6 +17,8 @@ use super::gate::{self, Pause};
 use super::message::{ShardId, TxnId};
 use super::routing::Routing;
 use super::stats::{CommandStats, Meter, Stats};
+use super::tracking::Tracking;
+use super::tracking::tell::Open;
 use super::waiters::{Waiter, Waiters};
 use super::watch::Watches;
 use crate::config::Config;
@@ -160,6 +162,10 @@ pub struct Core {
     pub(super) notes: Vec<Vec<u8>>,
     /// Bytes for clients of this shard.
     pub(super) pushes: Vec<Push>,
+    /// Which clients hear of which keys (CLIENT TRACKING).
+    pub(crate) tracking: Tracking,
+    /// Set by a handler whose command is complete only when other shards have done something; whoever ran it takes it.
+    pub(crate) open: Option<Open>,
     /// While a command runs on keys that were brought here: those keys, with their databases.
     pub(super) gathered: Option<Vec<(u8, Box<[u8]>)>>,
     /// What clients watch among the keys here.
@@ -208,6 +214,8 @@ impl Core {
         let CoreOptions { id, routing, seeds, random_seed, config, host, now_ms, extensions } = options;
         let shards = routing.shards();
         Self {
+            tracking: Tracking::new(seeds.clone()),
+            open: None,
             watches: Watches::new(&seeds),
             waiters: Waiters::new(&seeds),
             wait: None,
@@ -293,6 +301,9 @@ impl Core {
                 return;
             }
         }
+        if self.tracking.listens() {
+            self.tell_trackers(key);
+        }
         self.watches.touched(db, key);
         self.attention |= self.waiters.touched(db, key);
         if self.extensions_listen {
@@ -306,7 +317,8 @@ impl Core {
         self.listening = !matches!(self.effects, EffectSink::Nobody)
             || self.extensions_listen
             || !self.watches.is_empty()
-            || !self.waiters.is_empty();
+            || !self.waiters.is_empty()
+            || self.tracking.listens();
     }
 
     /// Puts a waiter in line for keys of this shard.

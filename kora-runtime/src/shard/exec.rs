@@ -241,6 +241,8 @@ impl Shard {
         count(&mut self.core, CommandId::Exec);
         self.core.stats.multi_shard_commands += 1;
         let scopes = self.scopes_of(&multi, &dbs, watching, call);
+        // Values that it has read and then changed: the client hears of the change behind the reply.
+        session.hold_pushes();
         let discard = self.discards_reply(index);
         let to = session.await_reply(index, discard);
         session.barrier = true;
@@ -412,7 +414,7 @@ impl Shard {
                     let messages = transaction
                         .parts
                         .into_iter()
-                        .map(|(shard, part)| (shard, TxnMessage::Step { txn, work: part.work, call }))
+                        .map(|(shard, part)| (shard, TxnMessage::Step { txn, work: part.work, call: part.call }))
                         .collect();
                     return self.step_exec(txn, run, messages);
                 }

@@ -118,6 +118,9 @@ fn perform(
         let elapsed_ns = core.host.monotonic_ns().saturating_sub(started_ns);
         core.command_stats.count_time(id, elapsed_ns);
     }
+    if call.tracks {
+        core.remember_reads(call, id, argv);
+    }
     match outcome {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => {

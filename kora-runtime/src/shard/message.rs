@@ -17,6 +17,7 @@ use crate::keyspace::Detached;
 use crate::reply::Protocol;
 use crate::shard::core::Effect;
 use crate::shard::intents::Scope;
+use crate::shard::tracking::exchange::TrackingMessage;
 use crate::shard::waiters::Waiter;
 use crate::table::CommandId;
 
@@ -92,13 +93,19 @@ pub struct Envelope {
     pub messages: Vec<TxnMessage>,
     /// What extensions say to each other: see [`write_note`].
     pub notes: Vec<u8>,
+    /// What is said about client-side caching.
+    pub tracking: Vec<TrackingMessage>,
 }
 
 impl Envelope {
     /// True when there is nothing to send.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.requests.is_empty() && self.replies.is_empty() && self.messages.is_empty() && self.notes.is_empty()
+        self.requests.is_empty()
+            && self.replies.is_empty()
+            && self.messages.is_empty()
+            && self.notes.is_empty()
+            && self.tracking.is_empty()
     }
 
     /// Bytes waiting in it.

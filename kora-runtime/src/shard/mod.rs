@@ -30,6 +30,7 @@ pub mod routing;
 mod script;
 pub mod session;
 pub mod stats;
+pub mod tracking;
 pub mod transaction;
 pub mod waiters;
 pub mod watch;
@@ -223,6 +224,7 @@ impl Shard {
             self.leave_lines(&mut open);
             self.unwatch_departed(session, open.generation, awaited);
         }
+        self.forget_tracking(session);
         self.client_gone(session);
         self.core.clients.remove(session);
         self.free.push(session);
@@ -293,9 +295,11 @@ impl Shard {
         };
         if open.out.len() > limit {
             self.core.stats.output_limit_disconnections += 1;
+            client.over = true;
             return true;
         }
-        open.is_settled() && (client.kill || open.closing && open.out.is_empty())
+        client.over = open.is_settled() && (client.kill || open.closing && open.out.is_empty());
+        client.over
     }
 
     fn session(&self, session: u32) -> Option<&Session> {
@@ -383,6 +387,7 @@ impl Shard {
                             }
                         }
                         Flow::Wait => {
+                            self.core.clients.of(index).keep_caching();
                             session.stalled = true;
                             break;
                         }
@@ -439,6 +444,7 @@ impl Shard {
         let (id, argv) = match table::resolve(words) {
             Resolved::Command { id, words: name_words } => (id, words.range(name_words, words.len())),
             unknown => {
+                client.drop_caching();
                 self.abort_transaction(index);
                 self.refuse_here(index, session, protocol, &unknown_command(words, &unknown));
                 return Flow::Next;
@@ -455,14 +461,9 @@ impl Shard {
             return Flow::Next;
         }
         client.last_command = Some(id);
-        let call = Call {
-            db: client.db,
-            protocol,
-            no_touch: client.no_touch,
-            tracks: client.tracks,
-            nested: false,
-            client_id: client.id,
-        };
+        let tracks = client.tracks && client.remembers_reads_of(id);
+        let call =
+            Call { db: client.db, protocol, no_touch: client.no_touch, tracks, nested: false, client_id: client.id };
         if (client.gate | self.core.gate) != gate::OPEN || gate::looks_at(id) {
             if let Some(flow) = self.at_the_gate(index, session, call, id, argv) {
                 return flow;
@@ -574,6 +575,7 @@ impl Shard {
         let mut closing = false;
         let mut wait = None;
         let mut null_reply = Vec::new();
+        let mut open = None;
         session.reply_here(
             core.clients.of(index).protocol,
             |keep| *keep,
@@ -584,13 +586,17 @@ impl Shard {
                 if wait.is_some() {
                     null_reply = reply.as_bytes()[mark..].to_vec();
                 }
-                wait.is_none() && core.clients.of(index).reply_mode == ReplyMode::On
+                open = core.open.take();
+                wait.is_none() && open.is_none() && core.clients.of(index).reply_mode == ReplyMode::On
             },
         );
         session.closing |= closing;
         if let Some(wait) = wait {
             self.wait_here(index, session, call, Vec::new(), wait, null_reply);
             return;
+        }
+        if let Some(open) = open {
+            return self.ask_for_tracking(index, session, open);
         }
         let mode = self.core.clients.of(index).reply_mode;
         self.after_reply(index, mode);
@@ -627,9 +633,12 @@ impl Shard {
             return false;
         }
         self.core.meter.sample(self.core.now_ms, &self.core.stats);
+        self.core.acting_client = 0;
         let expiring = self.core.sweep_expired();
         let dropping = self.core.graveyard.dig();
-        expiring || dropping
+        let tidying = self.core.tidy_tracking();
+        self.attend(None);
+        expiring || dropping || tidying
     }
 
     /// Closes the clients that `matches` picks, once their outstanding replies are in.

@@ -19,8 +19,9 @@ impl Shard {
         if self.is_busy() {
             return self.receive_busy(from, envelope);
         }
-        let Envelope { requests, replies, messages, notes } = envelope;
+        let Envelope { requests, replies, messages, notes, tracking } = envelope;
         self.deliver_all(&replies);
+        self.receive_tracking(from, tracking);
         let mut steps = std::mem::take(&mut self.steps);
         for message in messages {
             self.transactions.receive(&mut self.core, message, &mut steps);
@@ -192,6 +193,7 @@ impl Shard {
 
     /// Ends the tick: everything that waits for other shards leaves, one envelope each.
     pub fn end_tick(&mut self, send: &mut impl FnMut(ShardId, Envelope)) {
+        self.end_tracking_tick();
         let was_congested = std::mem::take(&mut self.congested);
         for peer in 0..self.outboxes.len() {
             if self.outboxes[peer].is_empty() {
@@ -200,11 +202,11 @@ impl Shard {
             let empty = Envelope {
                 requests: self.spare.pop().unwrap_or_default(),
                 replies: self.spare.pop().unwrap_or_default(),
-                messages: Vec::new(),
-                notes: Vec::new(),
+                ..Envelope::default()
             };
             send(peer, std::mem::replace(&mut self.outboxes[peer], empty));
         }
+        self.bid_farewell();
         if was_congested {
             self.resume_stalled();
             self.settle();

@@ -9,7 +9,7 @@ use super::message::{Fetch, Part, ShardId, Work, write_frame};
 use super::places::{Place, places};
 use super::routing::Routing;
 use crate::argv::{Argv, ArgvBuf};
-use crate::table::{self, Access, CommandId, KeySpec, Merge, Route};
+use crate::table::{self, Access, CommandId, Flags, KeySpec, Merge, Route};
 
 /// Where a command runs.
 #[derive(Debug)]
@@ -160,14 +160,21 @@ fn gather(id: CommandId, argv: Argv<'_>, call: Call, routing: &Routing) -> Plan 
     let Some(keys) = owners(id, argv, call.db, routing) else { return Plan::Here };
     match single(&keys) {
         Some(owner) => Plan::One(owner),
-        None => Plan::Several(gather_keys(argv, call, keys)),
+        None => Plan::Several(gather_keys(argv, gathering(id, call), keys)),
     }
 }
 
 /// A command that gathers, as a transaction even when all its keys are on one shard: its coordinator decides at the last moment whether it runs.
 /// `None` when its arguments do not parse.
 pub fn gather_always(id: CommandId, argv: Argv<'_>, call: Call, routing: &Routing) -> Option<Transaction> {
-    Some(gather_keys(argv, call, owners(id, argv, call.db, routing)?))
+    Some(gather_keys(argv, gathering(id, call), owners(id, argv, call.db, routing)?))
+}
+
+/// What the participants' parts run under: they remember for a tracking client what they hand over; as in Redis, not to a command that writes, unless it is a
+/// script, whose commands may read.
+fn gathering(id: CommandId, call: Call) -> Call {
+    let reads = id.info().access == Access::Read || id.info().flags.contains(Flags::MAY_REPLICATE);
+    Call { tracks: call.tracks && reads, ..call }
 }
 
 fn gather_keys(argv: Argv<'_>, call: Call, keys: Vec<(Place, ShardId)>) -> Transaction {

@@ -63,6 +63,8 @@ pub struct Session {
     pub(super) blocked: Option<Box<Blocked>>,
     /// The input ends inside a command that wants at least this many bytes more.
     pub(super) wanted: usize,
+    /// Pushes that wait for the reply that is outstanding.
+    held_pushes: Option<Vec<u8>>,
 }
 
 impl Session {
@@ -88,6 +90,7 @@ impl Session {
             soft_since_ms: None,
             blocked: None,
             wanted: 0,
+            held_pushes: None,
         }
     }
 
@@ -164,10 +167,35 @@ impl Session {
         result
     }
 
-    /// Appends bytes that are no reply. They go out at once, whatever replies are still awaited.
+    /// Appends bytes that are no reply, behind every reply that is here: a client that hears that a value has changed must not be told the old one
+    /// afterwards. They wait for no reply that is still to come, unless it is ahead of one that is here.
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.out.bytes_mut().extend_from_slice(bytes);
-        self.batch_end = self.first_seq;
+        if let Some(held) = &mut self.held_pushes {
+            held.extend_from_slice(bytes);
+            return;
+        }
+        let ready = self.slots.iter_mut().rev().find_map(|slot| match slot {
+            Slot::Ready { start, len } => Some((start, len)),
+            Slot::Waiting { .. } => None,
+        });
+        let Some((start, len)) = ready else {
+            self.out.bytes_mut().extend_from_slice(bytes);
+            self.batch_end = self.first_seq;
+            return;
+        };
+        let parked = self.parked.bytes_mut();
+        if *start + *len < parked.len() {
+            let moved = *start..*start + *len;
+            *start = parked.len();
+            parked.extend_from_within(moved);
+        }
+        parked.extend_from_slice(bytes);
+        *len += bytes.len();
+    }
+
+    /// Holds pushes back until nothing is outstanding any more. For a command that ends by itself.
+    pub(super) fn hold_pushes(&mut self) {
+        self.held_pushes.get_or_insert_default();
     }
 
     /// Bytes of replies and pushes that the socket has not taken.
@@ -208,6 +236,9 @@ impl Session {
         if self.slots.is_empty() {
             self.parked.truncate(0);
             self.forwarded_bytes = 0;
+            if let Some(held) = self.held_pushes.take() {
+                self.out.bytes_mut().extend_from_slice(&held);
+            }
         }
     }
 

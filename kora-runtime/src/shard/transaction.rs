@@ -279,7 +279,11 @@ impl Transactions {
             TxnMessage::Done { txn, participant, outcome } => self.done(core, txn, participant, outcome, steps),
             TxnMessage::Step { txn, work, call } => {
                 assert!(self.holding.contains_key(&txn), "a step is for a participant that holds its intents");
+                let holds_flush = matches!(work, Work::Run(_));
                 let outcome = self.perform(core, call, work);
+                if holds_flush {
+                    core.hold_flush(txn);
+                }
                 steps.push(Step::Send(txn.coordinator(), TxnMessage::Done { txn, participant: self.id, outcome }));
             }
             TxnMessage::Store { client_id, writes, effects } => store(core, client_id, writes, effects),
@@ -299,6 +303,7 @@ impl Transactions {
                         steps.push(Step::Lines(Vec::new()));
                     }
                 }
+                core.finish_flush(txn);
                 let ticket = self.holding.remove(&txn).expect("a participant holds until it is told to finish");
                 self.release(core, ticket, steps);
             }
@@ -350,7 +355,11 @@ impl Transactions {
                 true
             }
             Waiting::Part { txn, part } => {
+                let holds_flush = matches!(part.work, Work::Run(_));
                 let outcome = self.perform(core, part.call, part.work);
+                if holds_flush {
+                    core.hold_flush(txn);
+                }
                 let done = TxnMessage::Done { txn, participant: self.id, outcome };
                 steps.push(Step::Send(txn.coordinator(), done));
                 false
@@ -366,7 +375,13 @@ impl Transactions {
                 let run = |(call, frame): (Call, Vec<u8>)| self.run_frame(core, call, &frame, execute_merged);
                 Outcome::Replies(frames.into_iter().map(run).collect())
             }
-            Work::Fetch(fetches) => Outcome::Values(fetches.iter().map(|fetch| fetch_one(core, fetch)).collect()),
+            Work::Fetch(fetches) => {
+                core.acting_client = call.client_id;
+                if call.tracks {
+                    fetches.iter().for_each(|fetch| core.remember_read(&fetch.key, call.client_id));
+                }
+                Outcome::Values(fetches.iter().map(|fetch| fetch_one(core, fetch)).collect())
+            }
             Work::Vote(client) => Outcome::Vote(watch::failed(core, client)),
         }
     }
@@ -555,6 +570,8 @@ impl Gathered<'_> {
         reply: &mut ReplyBuf,
     ) -> Vec<Finish> {
         let Gathered { fetches, outcomes, wanted } = self;
+        // The keys' owners have remembered who reads them.
+        let call = Call { tracks: false, ..call };
         std::mem::swap(&mut core.keyspace, overlay);
         let listening = std::mem::replace(&mut core.effects, EffectSink::Capture(Vec::new()));
         core.listen_anew();

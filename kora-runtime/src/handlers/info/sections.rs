@@ -192,7 +192,7 @@ fn clients(facts: &Facts, text: &mut Text) {
     text.texts(facts, &["maxclients"]);
     text.numbers(facts, &["client_recent_max_input_buffer", "client_recent_max_output_buffer"]);
     text.numbers(facts, &["blocked_clients"]);
-    text.zeros(&["tracking_clients"]);
+    text.numbers(facts, &["tracking_clients"]);
     text.numbers(facts, &["clients_in_timeout_table", "total_blocking_keys", "watching_clients", "total_watched_keys"]);
 }
 
@@ -253,7 +253,7 @@ fn stats(facts: &Facts, text: &mut Text) {
     text.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
     text.numbers(facts, &["expired_keys", "evicted_keys", "keyspace_hits", "keyspace_misses"]);
     text.zeros(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks"]);
-    text.zeros(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"]);
+    text.numbers(facts, &["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"]);
     text.line("unexpected_error_replies", 0);
     text.numbers(facts, &["total_error_replies", "total_reads_processed", "total_writes_processed"]);
     text.numbers(facts, &["acl_access_denied_auth"]);
