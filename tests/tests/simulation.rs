@@ -40,34 +40,31 @@ fn check(name: &str, seeds: u64, shape: Shape, run: impl Fn(u64, Shape) -> Resul
 
 #[test]
 fn every_seed_is_strictly_serialisable() {
-    check("every_seed", 3000, Shape::default(), run_seed);
+    check("every_seed", 2500, Shape::default(), run_seed);
 }
 
 #[test]
 fn every_reader_of_a_bank_sees_the_same_sum() {
     let (committed, aborted) = (Cell::new(0), Cell::new(0));
-    check("bank", 300, Shape { clients: 5, commands: 25, ..Shape::default() }, |seed, shape| {
+    check("bank", 150, Shape { clients: 5, commands: 25, ..Shape::default() }, |seed, shape| {
         let (some, none) = run_bank(seed, shape)?;
         committed.set(committed.get() + some);
         aborted.set(aborted.get() + none);
         Ok(())
     });
     if number("KORA_SEED").is_none() {
-        assert!(
-            committed.get() > 10 * aborted.get() / 10 && aborted.get() > 100,
-            "{committed:?} {aborted:?}: one side is never tried"
-        );
+        assert!(committed.get() > 100 && aborted.get() > 100, "{committed:?}, {aborted:?}: one side is hardly tried");
     }
 }
 
 #[test]
 fn transactions_that_append_and_read_make_no_circle() {
-    check("circle", 150, Shape { clients: 8, commands: 60, ..Shape::default() }, run_append);
+    check("circle", 100, Shape { clients: 8, commands: 60, ..Shape::default() }, run_append);
 }
 
 #[test]
 fn elements_that_are_waited_for_go_to_one_client_each_in_order() {
-    check("waited_for", 1500, Shape { clients: 8, commands: 10, ..Shape::default() }, run_queue);
+    check("waited_for", 800, Shape { clients: 8, commands: 10, ..Shape::default() }, run_queue);
 }
 
 /// The first of `seeds` seeds that notices a planted fault.

@@ -46,6 +46,8 @@ pub struct Remains {
     pub watchers: usize,
     /// Transactions in steps.
     pub execs: usize,
+    /// Clients that have gone and may still watch.
+    pub departed: usize,
 }
 
 impl Shard {
@@ -66,6 +68,7 @@ impl Shard {
             waiters: self.core.waiters.len(),
             watchers: self.core.watches.len(),
             execs: self.execs.len(),
+            departed: self.departed.len(),
         }
     }
 }

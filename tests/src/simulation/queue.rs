@@ -46,8 +46,8 @@ struct Queue {
     sent: Vec<Sent>,
     /// Elements are numbered as they are sent.
     pushes: Vec<Push>,
-    /// When each element was delivered.
-    delivered: BTreeMap<u64, u64>,
+    /// When each element was delivered; what a session still had when its connection ended came at some time before.
+    delivered: BTreeMap<u64, Option<u64>>,
     /// Since when a client has been seen waiting, until its reply comes.
     waiting_since: Vec<Option<u64>>,
 }
@@ -158,7 +158,8 @@ impl Queue {
                 later_push.key.is_some() && push.key == later_push.key && before
             });
             for (earlier, push) in earlier {
-                if self.delivered.get(&(earlier as u64)).is_none_or(|delivered| *delivered > at) {
+                let delivered = self.delivered.get(&(earlier as u64));
+                if delivered.is_none_or(|before| before.zip(at).is_some_and(|(before, at)| before > at)) {
                     return Err(format!(
                         "e{later} was delivered before e{earlier}, pushed to {:?} before it",
                         push.key
@@ -198,8 +199,9 @@ impl Workload for Queue {
                 let moved = last.starts_with(b"$");
                 let elements = if moved { Vec::new() } else { popped(&format!("a pop of {keys:?}"), last)? };
                 for element in elements {
-                    if let Some(before) = self.delivered.insert(element, time) {
-                        return Err(format!("e{element} was delivered at {before} and at {time}"));
+                    let at = world.is_connected(client).then_some(time);
+                    if let Some(before) = self.delivered.insert(element, at) {
+                        return Err(format!("e{element} was delivered at {before:?} and at {at:?}"));
                     }
                     self.check_turn(client, world)?;
                 }
