@@ -323,15 +323,18 @@ impl SessionCommands for SessionCx<'_> {
         args::ClientReply { mode }: args::ClientReply,
         reply: &mut ReplyBuf,
     ) -> Result<(), CommandError> {
+        // EXEC has announced an element for it, and counts as one command with all that is in it.
+        let nested = self.nested;
         let client = self.client();
         match mode {
-            args::ClientReplyMode::On => {
-                client.reply_mode = ReplyMode::On;
-                reply.ok();
-            }
+            args::ClientReplyMode::On => client.reply_mode = ReplyMode::On,
             args::ClientReplyMode::Off => client.reply_mode = ReplyMode::Off,
             args::ClientReplyMode::Skip if client.reply_mode == ReplyMode::Off => {}
+            args::ClientReplyMode::Skip if nested => client.reply_mode = ReplyMode::Skip,
             args::ClientReplyMode::Skip => client.reply_mode = ReplyMode::SkipNext,
+        }
+        if nested || mode == args::ClientReplyMode::On {
+            reply.ok();
         }
         Ok(())
     }

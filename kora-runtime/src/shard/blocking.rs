@@ -291,7 +291,9 @@ impl Shard {
     fn end_wait(&mut self, index: u32, reply: Vec<u8>, withdraw: bool) {
         let Some(session) = self.sessions[index as usize].as_mut() else { return };
         let Some(blocked) = session.blocked.take() else { return };
-        self.core.clients.of(index).waiting = None;
+        let client = self.core.clients.of(index);
+        client.waiting = None;
+        client.last_ms = self.core.now_ms;
         self.forget_waiter(&blocked, withdraw);
         self.deliver(blocked.to, &reply);
     }

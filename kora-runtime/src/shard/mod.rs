@@ -649,17 +649,20 @@ impl Shard {
     /// Marks clients to be closed that said nothing for `timeout` seconds, or do not read their replies.
     pub fn close_idle(&mut self) {
         let limit = self.core.config.client_output_buffer_limit.of(ClientClass::Normal);
+        let now_ms = self.core.now_ms;
+        let timeout_ms = u64::from(self.core.config.timeout) * 1000;
         for index in 0..self.sessions.len() {
             let Some(session) = &mut self.sessions[index] else { continue };
-            if !session.out.is_empty() && session.is_unread(self.core.now_ms, limit) {
+            if !session.out.is_empty() && session.is_unread(now_ms, limit) {
                 let killed = self.core.clients.kill_session(index as u32);
                 self.core.stats.output_limit_disconnections += u64::from(killed);
             }
-        }
-        let timeout_ms = u64::from(self.core.config.timeout) * 1000;
-        if timeout_ms > 0 {
-            let now_ms = self.core.now_ms;
-            self.core.clients.kill(|client| now_ms.saturating_sub(client.last_ms) > timeout_ms);
+            // Who waits for keys, or for the end of a pause, is not idle.
+            let waits = session.blocked.is_some() || session.stalled && self.core.paused.is_some();
+            let idle_ms = now_ms.saturating_sub(self.core.clients.of(index as u32).last_ms);
+            if timeout_ms > 0 && !waits && idle_ms > timeout_ms {
+                self.core.clients.kill_session(index as u32);
+            }
         }
     }
 
