@@ -464,10 +464,10 @@ impl Shard {
         let tracks = client.tracks && client.remembers_reads_of(id);
         let call =
             Call { db: client.db, protocol, no_touch: client.no_touch, tracks, nested: false, client_id: client.id };
-        if (client.gate | self.core.gate) != gate::OPEN || gate::looks_at(id) {
-            if let Some(flow) = self.at_the_gate(index, session, call, id, argv) {
-                return flow;
-            }
+        if ((client.gate | self.core.gate) != gate::OPEN || gate::looks_at(id))
+            && let Some(flow) = self.at_the_gate(index, session, call, id, argv)
+        {
+            return flow;
         }
         match plan_hot(id, argv, call, &self.core.routing) {
             Plan::Session => {

@@ -291,10 +291,9 @@ impl Transactions {
                 store(core, client_id, writes, effects);
                 match waiter {
                     WaiterNews::Nothing => {}
-                    WaiterNews::Waits { waiter, db, keys } => {
+                    WaiterNews::Waits { waiter, db, mut keys } => {
                         let id = self.id;
-                        let here = |key: &&Box<[u8]>| core.routing.owner(db, key) == id;
-                        let keys: Vec<Box<[u8]>> = keys.iter().filter(here).cloned().collect();
+                        keys.retain(|key| core.routing.owner(db, key) == id);
                         core.wait_for(waiter, db, &keys);
                     }
                     WaiterNews::Stays(waiter) => steps.push(Step::Lines(core.waiters.stays(waiter))),

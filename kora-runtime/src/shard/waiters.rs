@@ -125,7 +125,11 @@ impl Waiters {
     pub fn database_touched(&mut self, db: u8) -> bool {
         let mut keys: Vec<Box<[u8]>> = self.databases[usize::from(db)].keys().cloned().collect();
         keys.sort_unstable();
-        keys.iter().fold(false, |any, key| self.touched(db, key) || any)
+        let mut any = false;
+        for key in keys {
+            any |= self.touched(db, &key);
+        }
+        any
     }
 
     fn list(&mut self, db: u8, key: &[u8]) {
