@@ -4,6 +4,7 @@
 //! their values. Refuses to know: how texts are read (`value.rs`) and how changes are put together (`mod.rs`).
 //! Start at the list under `parameters!`. A new parameter is one row there; something must read its field.
 
+use super::notified::NotifiedEvents;
 use super::value::{Kind, LogLevel, MaxmemoryPolicy, OutputLimits, PipelineOrder, Refusal, Value};
 use crate::limits;
 
@@ -282,6 +283,13 @@ parameters! {
         kind: VALUE_BYTES, default: 64, change: Change::AtRunTime,
         help: "Bytes of a member up to which a sorted set is packed.",
         read_by: "the handlers of sorted sets",
+    }
+
+    // ----- Notifications -----
+    notify_keyspace_events: NotifiedEvents = "notify-keyspace-events" {
+        kind: Kind::EventClasses, default: NotifiedEvents::default(), change: Change::AtRunTime,
+        help: "Which changes of keys are published: `K` and `E` name the channels, the other letters the classes of events, `A` most of them.",
+        read_by: "each shard, when a key changes, is missed or is new, and the pub/sub extension",
     }
 
     // ----- What clients ask about -----

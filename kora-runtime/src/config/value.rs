@@ -30,6 +30,8 @@ pub enum Kind {
     Words(usize),
     /// `class hard soft seconds`, for one or more classes of clients.
     OutputLimits,
+    /// Letters of classes of events.
+    EventClasses,
 }
 
 /// Why a value or a change was not taken; the text that a client sees after `CONFIG SET failed (…) - `.
@@ -69,6 +71,9 @@ pub enum Refusal {
     /// A limit or a time that is not a number.
     #[error("Error in hard, soft or soft_seconds setting in buffer limit configuration.")]
     OutputLimitNumber,
+    /// A letter that names no class of events.
+    #[error("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")]
+    EventClass,
     /// The parameter is named twice in one change.
     #[error("duplicate parameter")]
     Duplicate,
@@ -123,7 +128,7 @@ fn number(text: &[u8], kind: Kind) -> Result<i128, Refusal> {
             }
             (mode.into(), 0, i128::from(max))
         }
-        Kind::YesNo | Kind::OneOf(_) | Kind::Text | Kind::Secret | Kind::Words(_) | Kind::OutputLimits => {
+        Kind::YesNo | Kind::OneOf(_) | Kind::Text | Kind::Secret | Kind::Words(_) | Kind::OutputLimits | Kind::EventClasses => {
             unreachable!("a number is declared with the kind {kind:?}")
         }
     };

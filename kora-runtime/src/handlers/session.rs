@@ -24,6 +24,8 @@ pub struct SessionCx<'s> {
     pub(crate) session: u32,
     /// Set when the connection is to be closed once its replies are out.
     pub(crate) closing: bool,
+    /// Set when what others keep for the client is to be forgotten: it is as if it had just connected.
+    pub(crate) starts_afresh: bool,
 }
 
 impl SessionCx<'_> {
@@ -66,6 +68,9 @@ const NAME_ERROR: &str = "ERR Client names cannot contain spaces, newlines or sp
 pub fn describe(client: &Client, now_ms: u64) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut flags = String::new();
+    if client.is_subscribed() {
+        flags.push('P');
+    }
     if client.peer.unix {
         flags.push('U');
     }
@@ -89,7 +94,7 @@ pub fn describe(client: &Client, now_ms: u64) -> String {
     let command = client.last_command.map_or("NULL", |id| id.info().name);
     write!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={flags} db={} sub=0 psub=0 ssub=0 multi=-1 \
+        "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={flags} db={} sub={} psub={} ssub={} multi=-1 \
          qbuf={} qbuf-free={} argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={command} \
          user=default redir=-1 resp={resp} lib-name={} lib-ver={}",
         client.id,
@@ -98,6 +103,9 @@ pub fn describe(client: &Client, now_ms: u64) -> String {
         client.peer.fd,
         text(&client.name),
         client.db,
+        client.channels,
+        client.patterns,
+        client.shard_channels,
         client.query_bytes,
         client.query_free,
         client.output_bytes,
@@ -182,6 +190,7 @@ impl SessionCommands for SessionCx<'_> {
         client.reply_mode = ReplyMode::On;
         client.no_evict = false;
         client.no_touch = false;
+        self.starts_afresh = true;
         Ok("RESET")
     }
 

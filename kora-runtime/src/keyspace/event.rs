@@ -21,6 +21,14 @@ pub enum EventClass {
     Expired,
     /// `e`: a key was evicted.
     Evicted,
+    /// `t`: stream commands.
+    Stream,
+    /// `d`: types of modules; nothing here is of that class.
+    Module,
+    /// `m`: a key that was to be read is not there. No change: whoever listens to changes does not hear of it.
+    Missed,
+    /// `n`: a key was added. What it was given is told by another event.
+    New,
 }
 
 macro_rules! events {
@@ -62,4 +70,5 @@ events! {
     ZremRangeByLex SortedSet "zremrangebylex", ZunionStore SortedSet "zunionstore",
     ZinterStore SortedSet "zinterstore", ZdiffStore SortedSet "zdiffstore", ZrangeStore SortedSet "zrangestore",
     Expired Expired "expired", Evicted Evicted "evicted",
+    KeyMiss Missed "keymiss", New New "new",
 }

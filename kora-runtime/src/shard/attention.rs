@@ -4,7 +4,7 @@
 //! Start at [`Shard::attend`]. Commands leave such work in [`Core`](super::core::Core) and raise `attention`, so that a command that causes nothing pays
 //! one branch.
 
-use super::Shard;
+use super::{Shard, output_hard_limit_bytes};
 use super::core::{Core, Push};
 use super::cx::ShardCx;
 use super::message::{Call, ShardId, read_note};
@@ -35,16 +35,30 @@ impl Shard {
     fn hand_out(&mut self, push: &Push, mut current: Option<(u32, &mut Session)>) {
         for &index in &push.sessions {
             if let Some((_, session)) = current.as_mut().filter(|(at, _)| *at == index) {
-                session.push(&push.bytes);
+                self.push_to(index, session, push);
                 continue;
             }
             // One that has gone since gets nothing.
             let Some(mut session) = self.sessions.get_mut(index as usize).and_then(Option::take) else { continue };
             self.lend_output(&mut session);
-            session.push(&push.bytes);
-            self.core.clients.of(index).output_bytes = session.unsent_bytes();
+            self.push_to(index, &mut session, push);
             self.list(index, &mut session);
             self.sessions[index as usize] = Some(session);
+        }
+    }
+
+    /// Gives a session a push. One whose output passes the hard limit by it gets nothing any more: it is closed, for a client must not miss messages
+    /// without noticing.
+    fn push_to(&mut self, index: u32, session: &mut Session, push: &Push) {
+        if session.overflowed {
+            return;
+        }
+        session.push(&push.bytes);
+        let client = self.core.clients.of(index);
+        client.output_bytes = session.unsent_bytes();
+        if client.output_bytes > output_hard_limit_bytes(&self.core.config, client) {
+            session.overflow();
+            self.core.stats.output_limit_disconnections += 1;
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::ClientClass;
 use crate::reply::Protocol;
 use crate::table::CommandId;
 
@@ -113,6 +114,18 @@ impl Client {
             output_bytes: 0,
         }
     }
+
+    /// Has subscribed to something.
+    #[inline]
+    pub fn is_subscribed(&self) -> bool {
+        (self.channels | self.patterns | self.shard_channels) != 0
+    }
+
+    /// Its class for `client-output-buffer-limit` and CLIENT LIST TYPE.
+    #[inline]
+    pub fn class(&self) -> ClientClass {
+        if self.is_subscribed() { ClientClass::Pubsub } else { ClientClass::Normal }
+    }
 }
 
 /// The clients of one shard, by session index.
@@ -147,6 +160,12 @@ impl Clients {
     #[inline]
     pub fn of(&mut self, session: u32) -> &mut Client {
         self.slots[session as usize].as_mut().expect("an open session has a client")
+    }
+
+    /// The client of a session, when there is one.
+    #[inline]
+    pub fn get(&self, session: u32) -> Option<&Client> {
+        self.slots.get(session as usize)?.as_ref()
     }
 
     /// The session of a client, when it is one of this shard's.

@@ -16,12 +16,14 @@ pub mod execute;
 pub mod intents;
 pub mod merge;
 pub mod message;
+mod output;
 mod peers;
 pub mod plan;
 pub mod route;
 pub mod routing;
 pub mod session;
 pub mod stats;
+mod subscriber;
 pub mod transaction;
 
 use std::collections::VecDeque;
@@ -40,7 +42,7 @@ use self::session::Session;
 use self::stats::{CommandStats, Meter, Stats};
 use self::transaction::{Step, Target, Transactions, scope_of};
 use crate::argv::{Argv, Span};
-use crate::config::{ClientClass, Config};
+use crate::config::Config;
 use crate::error::CommandError;
 use crate::handlers::session::SessionCx;
 use crate::host::Host;
@@ -112,7 +114,7 @@ impl Shard {
     pub fn new(options: ShardOptions) -> Self {
         let ShardOptions { id, shards, seeds, random_seed, config, host, now_ms, extensions } = options;
         assert!(id < shards && shards <= route::SHARDS_MAX, "shard {id} of {shards}");
-        Self {
+        let mut shard = Self {
             transactions: Transactions::new(id, &seeds),
             core: Core {
                 id,
@@ -153,7 +155,9 @@ impl Shard {
             steps: Vec::new(),
             congested: false,
             spare: Vec::new(),
-        }
+        };
+        shard.core.listen_anew();
+        shard
     }
 
     /// The part that commands work on, to look at.
@@ -230,9 +234,9 @@ impl Shard {
         self.session(session).is_some_and(|session| !session.stalled && !session.closing)
     }
 
-    /// Bytes that wait for the socket.
+    /// Bytes that wait for the socket. There may be more behind them: the session is dirty again when these were written.
     pub fn output(&mut self, session: u32) -> &mut Vec<u8> {
-        self.sessions[session as usize].as_mut().expect("the driver writes for open sessions only").out.bytes_mut()
+        self.sessions[session as usize].as_mut().expect("the driver writes for open sessions only").out.next()
     }
 
     /// Tells that `count` bytes at the front of the output were written and removed.
@@ -240,11 +244,14 @@ impl Shard {
         self.core.stats.total_net_output_bytes += count as u64;
         let Some(open) = self.sessions[session as usize].as_deref_mut() else { return };
         open.taken_bytes += count as u64;
-        self.core.clients.of(session).output_bytes = open.out.len();
+        self.core.clients.of(session).output_bytes = open.unsent_bytes();
         if open.out.is_empty() {
             // Idle sessions hold no buffers; the shard lends its own to whoever has something to say.
-            let buffer = std::mem::take(open.out.bytes_mut());
+            let buffer = std::mem::take(open.out.buffer());
             keep_spare(&mut self.spare, buffer);
+        } else if open.out.buffer().is_empty() && !open.listed {
+            open.listed = true;
+            self.dirty.push(session);
         }
         if open.stalled {
             self.resume.push(session);
@@ -255,13 +262,11 @@ impl Shard {
     /// True when the session is over: everything was answered and written, or its client is to go at once.
     pub fn is_over(&mut self, session: u32) -> bool {
         let Some(open) = self.sessions[session as usize].as_deref() else { return true };
+        if open.overflowed {
+            return true;
+        }
         let client = self.core.clients.of(session);
-        let limit = if client.authenticated {
-            self.core.config.output_hard_limit_bytes()
-        } else {
-            limits::OUTPUT_UNAUTHENTICATED_BYTES_MAX
-        };
-        if open.out.len() > limit {
+        if open.unsent_bytes() > output_hard_limit_bytes(&self.core.config, client) {
             self.core.stats.output_limit_disconnections += 1;
             return true;
         }
@@ -291,7 +296,7 @@ impl Shard {
         if session.out.is_empty()
             && let Some(buffer) = self.spare.pop()
         {
-            let idle = std::mem::replace(session.out.bytes_mut(), buffer);
+            let idle = std::mem::replace(session.out.buffer(), buffer);
             keep_spare(&mut self.spare, idle);
         }
     }
@@ -375,7 +380,7 @@ impl Shard {
         let client = self.core.clients.of(index);
         client.query_bytes = session.input.len();
         client.query_free = session.input.capacity() - session.input.len();
-        client.output_bytes = session.out.len();
+        client.output_bytes = session.unsent_bytes();
         session.end_batch();
         if !session.holds_output() {
             self.list(index, &mut session);
@@ -422,6 +427,10 @@ impl Shard {
             return Flow::Next;
         }
         client.last_command = Some(id);
+        if client.is_subscribed() && protocol == Protocol::Resp2 && self.in_subscriber_mode(index, session, id, argv) {
+            return Flow::Next;
+        }
+        let client = self.core.clients.of(index);
         let call = Call {
             db: client.db,
             protocol,
@@ -462,9 +471,10 @@ impl Shard {
                 if audience.is_empty() || audience == [self.core.id] {
                     return self.run_here(index, session, call, id, argv, false);
                 }
-                let discard = self.discards_reply(index);
+                let discard = self.discards_reply(index) && !subscriber::replies_by_pushes(id);
                 let to = session.await_reply(index, discard);
                 session.barrier = true;
+                session.hold_pushes();
                 let mut frame = Vec::new();
                 write_frame(&mut frame, id, argv);
                 let mut steps = std::mem::take(&mut self.steps);
@@ -514,7 +524,7 @@ impl Shard {
         let core = &mut self.core;
         session.reply_here(
             call.protocol,
-            |()| mode == ReplyMode::On,
+            |()| mode == ReplyMode::On || subscriber::replies_by_pushes(id),
             |reply| execute_merged(core, call, id, argv, reply),
         );
         self.after_reply(index, mode);
@@ -536,15 +546,15 @@ impl Shard {
         let core = &mut self.core;
         count(core, id);
         let protocol = core.clients.of(index).protocol;
-        let mut closing = false;
+        let (mut closing, mut starts_afresh) = (false, false);
         session.reply_here(
             protocol,
             |keep| *keep,
             |reply| {
                 let mark = reply.len();
-                let mut cx = SessionCx { core: &mut *core, session: index, closing: false };
+                let mut cx = SessionCx { core: &mut *core, session: index, closing: false, starts_afresh: false };
                 let outcome = table::dispatch_session(&mut cx, id, argv, reply);
-                closing = cx.closing;
+                (closing, starts_afresh) = (cx.closing, cx.starts_afresh);
                 if let Err(error) = outcome {
                     reply.truncate(mark);
                     core.command_stats.of(id).failed += 1;
@@ -554,6 +564,9 @@ impl Shard {
             },
         );
         session.closing |= closing;
+        if starts_afresh {
+            self.client_gone(index);
+        }
         let mode = self.core.clients.of(index).reply_mode;
         self.after_reply(index, mode);
     }
@@ -588,6 +601,8 @@ impl Shard {
         self.core.meter.sample(self.core.now_ms, &self.core.stats);
         let expiring = self.core.sweep_expired();
         let dropping = self.core.graveyard.dig();
+        // Keys that expired are told of.
+        self.attend(None);
         expiring || dropping
     }
 
@@ -598,10 +613,14 @@ impl Shard {
 
     /// Marks clients to be closed that said nothing for `timeout` seconds, or do not read their replies.
     pub fn close_idle(&mut self) {
-        let limit = self.core.config.client_output_buffer_limit.of(ClientClass::Normal);
         for index in 0..self.sessions.len() {
             let Some(session) = &mut self.sessions[index] else { continue };
-            if !session.out.is_empty() && session.is_unread(self.core.now_ms, limit) {
+            if session.unsent_bytes() == 0 {
+                continue;
+            }
+            let client = self.core.clients.of(index as u32);
+            let limit = self.core.config.client_output_buffer_limit.of(client.class());
+            if session.is_unread(self.core.now_ms, limit, client.is_subscribed()) {
                 let killed = self.core.clients.kill_session(index as u32);
                 self.core.stats.output_limit_disconnections += u64::from(killed);
             }
@@ -616,6 +635,15 @@ impl Shard {
     /// True when no transaction is under way here: nothing waits, holds or is coordinated.
     pub fn is_quiet(&self) -> bool {
         self.transactions.is_idle()
+    }
+}
+
+/// Bytes of unsent output at which a client is closed at once.
+fn output_hard_limit_bytes(config: &Config, client: &Client) -> usize {
+    if client.authenticated {
+        config.output_hard_limit_bytes(client.class())
+    } else {
+        limits::OUTPUT_UNAUTHENTICATED_BYTES_MAX
     }
 }
 

@@ -86,6 +86,7 @@ impl Shard {
     fn put_back(&mut self, index: u32, mut session: Box<Session>) {
         if session.is_settled() {
             session.barrier = false;
+            session.release_pushes();
         }
         if session.stalled {
             self.resume.push(index);

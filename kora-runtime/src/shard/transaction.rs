@@ -187,11 +187,11 @@ impl Transactions {
                 core.acting_client = client_id;
                 for Write { db, key, value } in writes {
                     if let Some(value) = value {
-                        super::cx::ShardCx::new(core, Call::internal(db)).attach(db, &key, value);
+                        super::cx::ShardCx::new(core, Call::internal(db)).attach_quietly(db, &key, value);
                     }
                 }
                 for effect in effects {
-                    core.changed(effect.db, effect.event, &effect.key);
+                    core.changed_elsewhere(&effect);
                 }
                 let ticket = self.holding.remove(&txn).expect("a participant holds until it is told to finish");
                 self.release(core, ticket, steps);
