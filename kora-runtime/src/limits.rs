@@ -76,6 +76,8 @@ pub const PATTERN_SUBSCRIPTIONS_MAX: usize = 4096;
 pub const SUBSCRIPTION_NAME_BYTES_MAX: usize = 16 * MIB;
 /// Messages that a program which uses Kora as a library may leave unread before they fill its session's output.
 pub const EMBEDDED_MESSAGES_MAX: usize = 1024;
+/// Bytes of them.
+pub const EMBEDDED_MESSAGE_BYTES_MAX: usize = 8 * MIB;
 
 // ----- Between shards: enforced by the router ------------------------------------------------------------------------
 

@@ -149,7 +149,7 @@ fn flag(parameter: &'static Parameter) -> Arg {
         // An optional address needs `--bind=-::1` or `--bind '* -::*'`, so that a flag after the list is seen as one.
         Kind::Words(_) => flag.value_name("ADDRESS").num_args(1..),
         Kind::Text if matches!(parameter.name, "dir" | "unixsocket") => flag.value_name("PATH"),
-        Kind::Text | Kind::OutputLimits => flag.value_name("TEXT"),
+        Kind::Text | Kind::OutputLimits | Kind::EventClasses => flag.value_name("TEXT"),
     }
 }
 

@@ -177,6 +177,8 @@ impl SessionCommands for SessionCx<'_> {
 
     fn quit(&mut self, _: args::Quit<'_>) -> Result<(), CommandError> {
         self.closing = true;
+        // Nothing is sent to it any more, from before its last reply on.
+        self.starts_afresh = true;
         Ok(())
     }
 

@@ -58,6 +58,7 @@ impl Shard {
         client.output_bytes = session.unsent_bytes();
         if client.output_bytes > output_hard_limit_bytes(&self.core.config, client) {
             session.overflow();
+            self.core.clients.kill_session(index);
             self.core.stats.output_limit_disconnections += 1;
         }
     }
@@ -86,6 +87,14 @@ impl Shard {
         let mut audience = audience.unwrap_or_else(|| (0..self.core.shards).collect());
         audience.sort_by_key(|shard| (*shard != self.core.id, *shard));
         audience
+    }
+
+    /// Lets extensions forget the clients that were marked to be closed, so that other shards hear of it no later than of what marked them.
+    pub(super) fn forget_killed(&mut self) {
+        for session in self.core.clients.killed().to_vec() {
+            self.client_gone(session);
+        }
+        self.attend(None);
     }
 
     /// Lets extensions forget a client.

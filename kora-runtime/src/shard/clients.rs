@@ -217,6 +217,11 @@ impl Clients {
         newly
     }
 
+    /// The sessions that were marked since [`Clients::take_killed`].
+    pub fn killed(&self) -> &[u32] {
+        &self.killed
+    }
+
     /// The sessions that were marked since the last call.
     pub fn take_killed(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.killed)

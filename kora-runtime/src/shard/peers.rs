@@ -140,6 +140,9 @@ impl Shard {
     /// Ends the tick: everything that waits for other shards leaves, one envelope each.
     pub fn end_tick(&mut self, send: &mut impl FnMut(ShardId, Envelope)) {
         let was_congested = std::mem::take(&mut self.congested);
+        if !self.core.clients.killed().is_empty() {
+            self.forget_killed();
+        }
         for peer in 0..self.outboxes.len() {
             if self.outboxes[peer].is_empty() {
                 continue;

@@ -32,6 +32,10 @@ impl Shard {
             return false;
         }
         if id == CommandId::Ping {
+            if argv.len() > 1 {
+                // Its own parser says what is wrong with that.
+                return false;
+            }
             count(&mut self.core, id);
             let mode = self.core.clients.of(index).reply_mode;
             session.reply_here(

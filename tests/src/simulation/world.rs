@@ -77,7 +77,7 @@ impl World {
                     config: Config::default(),
                     host: Arc::clone(&host),
                     now_ms: 1_000_000,
-                    extensions: kora_runtime::table::Extensions::default(),
+                    extensions: kora_ext::extensions(id),
                 })
             })
             .collect();
