@@ -246,7 +246,9 @@ impl Directory {
     /// The patterns that match a channel.
     fn matching(&self, kind: Kind, channel: &[u8]) -> impl Iterator<Item = (&[u8], &Topic)> {
         let patterns = self.patterns.iter().filter(move |_| kind == Kind::Channel);
-        patterns.map(|(pattern, topic)| (&**pattern, topic)).filter(move |(pattern, _)| matches(pattern, channel, false))
+        patterns
+            .map(|(pattern, topic)| (&**pattern, topic))
+            .filter(move |(pattern, _)| matches(pattern, channel, false))
     }
 
     /// The clients of this shard that have subscribed to a name.

@@ -91,7 +91,9 @@ impl Value for NotifiedEvents {
         if self.0 & ALL == ALL {
             text.push('A');
         } else {
-            text.extend(LETTERS.iter().filter(|(_, class)| self.0 & bit(*class) != 0).map(|(letter, _)| *letter as char));
+            text.extend(
+                LETTERS.iter().filter(|(_, class)| self.0 & bit(*class) != 0).map(|(letter, _)| *letter as char),
+            );
         }
         for (letter, bits) in [('K', KEYSPACE), ('E', KEYEVENT), ('m', bit(EventClass::Missed))] {
             if self.0 & bits != 0 {
@@ -128,7 +130,10 @@ mod tests {
             events.assign(text.as_bytes(), Kind::EventClasses).map(|()| events)
         };
         assert_eq!(of("A").map(|events| (events.any(), events.wants(EventClass::Generic))), Ok((false, false)));
-        assert_eq!(of("KA").map(|events| (events.wants(EventClass::Stream), events.wants(EventClass::New))), Ok((true, false)));
+        assert_eq!(
+            of("KA").map(|events| (events.wants(EventClass::Stream), events.wants(EventClass::New))),
+            Ok((true, false))
+        );
         assert_eq!(of("Em").map(|events| (events.wants(EventClass::Missed), events.on_keyspace())), Ok((true, false)));
     }
 }

@@ -128,7 +128,13 @@ fn number(text: &[u8], kind: Kind) -> Result<i128, Refusal> {
             }
             (mode.into(), 0, i128::from(max))
         }
-        Kind::YesNo | Kind::OneOf(_) | Kind::Text | Kind::Secret | Kind::Words(_) | Kind::OutputLimits | Kind::EventClasses => {
+        Kind::YesNo
+        | Kind::OneOf(_)
+        | Kind::Text
+        | Kind::Secret
+        | Kind::Words(_)
+        | Kind::OutputLimits
+        | Kind::EventClasses => {
             unreachable!("a number is declared with the kind {kind:?}")
         }
     };

@@ -4,11 +4,11 @@
 //! Start at [`Shard::attend`]. Commands leave such work in [`Core`](super::core::Core) and raise `attention`, so that a command that causes nothing pays
 //! one branch.
 
-use super::{Shard, output_hard_limit_bytes};
 use super::core::{Core, Push};
 use super::cx::ShardCx;
 use super::message::{Call, ShardId, read_note};
 use super::session::Session;
+use super::{Shard, output_hard_limit_bytes};
 use crate::argv::Argv;
 use crate::extension::Extension;
 use crate::table::CommandId;

@@ -154,8 +154,7 @@ impl Session {
         keep: impl FnOnce(&T) -> bool,
         write: impl FnOnce(&mut ReplyBuf) -> T,
     ) -> T {
-        let (buffer, settled) =
-            if self.slots.is_empty() { (self.out.tail(), true) } else { (&mut self.parked, false) };
+        let (buffer, settled) = if self.slots.is_empty() { (self.out.tail(), true) } else { (&mut self.parked, false) };
         buffer.set_protocol(protocol);
         let start = buffer.len();
         let result = write(buffer);

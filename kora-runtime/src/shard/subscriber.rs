@@ -27,7 +27,13 @@ pub(super) fn replies_by_pushes(id: CommandId) -> bool {
 
 impl Shard {
     /// Handles a command of a client that has subscribed and speaks RESP2, where a message and a reply look alike. False when it runs as usual.
-    pub(super) fn in_subscriber_mode(&mut self, index: u32, session: &mut Session, id: CommandId, argv: Argv<'_>) -> bool {
+    pub(super) fn in_subscriber_mode(
+        &mut self,
+        index: u32,
+        session: &mut Session,
+        id: CommandId,
+        argv: Argv<'_>,
+    ) -> bool {
         if replies_by_pushes(id) || matches!(id, CommandId::Quit | CommandId::Reset) {
             return false;
         }

@@ -70,6 +70,9 @@ pub fn run_seed(seed: u64, shape: Shape) -> Result<(), String> {
     if let Some(call) = history.iter().find(|call| call.replied.is_none()) {
         return Err(format!("seed {seed}: {:?} was never answered", call.words));
     }
+    if !world.has_whole_replies() {
+        return Err(format!("seed {seed}: half a reply was left"));
+    }
     if !world.is_quiet() {
         return Err(format!("seed {seed}: an intent was left behind"));
     }
