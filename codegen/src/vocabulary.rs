@@ -76,6 +76,8 @@ vocabulary! {
         TouchesArbitraryKeys = "touches-arbitrary-keys",
         /// Its arguments are secrets.
         NoauthArgs = "noauth-args",
+        /// It runs a script, which may touch any key of its shard.
+        RunsScripts = "runs-scripts",
         /// Publish or subscribe.
         Pubsub = "pubsub",
     }

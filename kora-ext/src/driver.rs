@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use kora_runtime::shard::clients::Peer;
 use kora_runtime::shard::message::{Envelope, ShardId};
@@ -48,6 +49,11 @@ pub struct Driver {
     peers: Vec<mpsc::UnboundedSender<Mail>>,
     outlets: RefCell<Vec<Option<Rc<dyn Outlet>>>>,
     flush_wanted: Notify,
+    /// The time for which the alarm is set, Unix milliseconds.
+    alarm_ms: Cell<Option<u64>>,
+    alarm_changed: Notify,
+    /// A script has stepped aside and is to be resumed.
+    busy: Notify,
     in_tick: Cell<bool>,
     dirty: RefCell<Vec<u32>>,
     clock: Clock,
@@ -69,6 +75,9 @@ impl Driver {
             peers,
             outlets: RefCell::default(),
             flush_wanted: Notify::new(),
+            alarm_ms: Cell::new(None),
+            alarm_changed: Notify::new(),
+            busy: Notify::new(),
             in_tick: Cell::new(false),
             dirty: RefCell::default(),
             clock,
@@ -203,6 +212,13 @@ impl Driver {
             }
         }
         self.in_tick.set(false);
+        if shard.is_busy() {
+            self.busy.notify_one();
+        }
+        let alarm_ms = shard.next_deadline_ms();
+        if self.alarm_ms.replace(alarm_ms) != alarm_ms {
+            self.alarm_changed.notify_one();
+        }
     }
 
     /// Flushes whenever a tick asks for it.
@@ -220,7 +236,42 @@ impl Driver {
         loop {
             rhythm.tick().await;
             self.tick(Shard::close_idle);
+            // The clock may have been set, or is moved by hand.
+            self.tick(Shard::wake_due);
             while self.tick(Shard::maintain) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Wakes the shard when a client has waited long enough or a pause is over. Without any, nothing here wakes.
+    pub async fn wake_forever(self: Rc<Self>) {
+        loop {
+            let changed = self.alarm_changed.notified();
+            match self.alarm_ms.get() {
+                None => changed.await,
+                Some(at_ms) => {
+                    let rest = Duration::from_millis(at_ms.saturating_sub(self.clock.now_ms()));
+                    let over = tokio::time::timeout(rest, changed).await.is_err();
+                    if over {
+                        // A clock that stands still is not over yet: the upkeep looks again when it has been moved.
+                        self.tick(Shard::wake_due);
+                        if self.alarm_ms.get() == Some(at_ms) && self.clock.now_ms() < at_ms {
+                            self.alarm_changed.notified().await;
+                        }
+                        tokio::task::yield_now().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Resumes a script that takes long, a slice at a time between other work.
+    pub async fn resume_forever(self: Rc<Self>) {
+        loop {
+            self.busy.notified().await;
+            while self.look(Shard::is_busy) {
+                self.tick(Shard::resume_busy);
                 tokio::task::yield_now().await;
             }
         }

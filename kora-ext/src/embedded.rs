@@ -34,7 +34,7 @@ use crate::engine::{Engine, EngineOptions};
 pub struct Options {
     /// Number of shards, each a thread.
     pub shards: usize,
-    /// Settings, as CONFIG SET would change them.
+    /// Settings: those that CONFIG SET changes, and those that hold from the start, `locality` and `pinned_databases` among them.
     pub config: Config,
     /// The clock that expiry goes by.
     pub clock: Clock,

@@ -22,7 +22,7 @@ use crate::host::{AllocatorHooks, ProcessHost};
 pub struct EngineOptions {
     /// Number of shards, each a thread; at least 1.
     pub shards: usize,
-    /// The settings all shards start with.
+    /// The settings all shards start with; where keys live is among them (`locality`, `pinned_databases`).
     pub config: Config,
     /// The routing seeds of the data directory.
     pub seeds: [u64; 4],
@@ -109,11 +109,14 @@ impl Engine {
                     host: Arc::clone(&host) as Arc<dyn kora_runtime::host::Host>,
                     now_ms: clock.now_ms(),
                     extensions: crate::extensions(id),
+                    busy_extensions: kora_runtime::table::Extensions::default(),
                 };
                 let driver = Driver::new(options, peers, clock, host);
                 let local = tokio::task::LocalSet::new();
                 local.spawn_local(Rc::clone(&driver).flush_forever());
                 local.spawn_local(Rc::clone(&driver).maintain_forever());
+                local.spawn_local(Rc::clone(&driver).wake_forever());
+                local.spawn_local(Rc::clone(&driver).resume_forever());
                 local.block_on(&runtime, driver.receive_forever(mailbox));
             };
             threads.push(std::thread::Builder::new().name(format!("shard-{id}")).spawn(run)?);

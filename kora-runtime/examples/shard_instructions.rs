@@ -139,6 +139,7 @@ impl Subject {
             host: Arc::new(NoHost),
             now_ms,
             extensions: kora_runtime::table::Extensions::default(),
+            busy_extensions: kora_runtime::table::Extensions::default(),
         });
         let session = shard.open(Peer::default());
         Self { shard, session, dirty: Vec::new(), now_ms }

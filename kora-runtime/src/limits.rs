@@ -17,6 +17,10 @@ pub const GIB: usize = 1024 * MIB;
 pub const SHARDS_MAX: usize = 1024;
 /// Databases that SELECT knows. Fixed: every shard keeps a table for each.
 pub const DATABASES: usize = 16;
+/// Patterns of the `locality` parameter: a key is compared with each.
+pub const LOCALITY_PATTERNS_MAX: usize = 16;
+/// Bytes of one of them.
+pub const LOCALITY_PATTERN_BYTES_MAX: usize = 64;
 /// Words of the `bind` parameter.
 pub const BIND_ADDRESSES_MAX: usize = 16;
 
@@ -46,6 +50,17 @@ pub const REQUEST_BYTES_FLOOR: usize = MIB;
 pub const IDLE_BUFFER_BYTES_MAX: usize = 64 * KIB;
 /// Bytes of room that one read from a connection is given.
 pub const READ_BYTES: usize = 16 * KIB;
+
+/// Bytes of requests that a client which waits in a blocking command may send meanwhile before it is read no more.
+pub const BLOCKED_INPUT_BYTES_MAX: usize = MIB;
+/// Commands of one transaction; their bytes are bounded by `client-query-buffer-limit`.
+pub const QUEUED_COMMANDS_MAX: usize = 1024 * 1024;
+/// Bytes of the stack on which work with scripts runs; the system gives them as they are used.
+pub const SCRIPT_STACK_BYTES: usize = 2 * MIB;
+/// Keys that one client may watch.
+pub const WATCHED_KEYS_MAX: usize = 64 * KIB;
+/// Bytes of those keys.
+pub const WATCHED_BYTES_MAX: usize = 64 * MIB;
 
 // ----- Replies: enforced by the reply buffer and by the writing side of a connection ---------------------------------
 

@@ -315,12 +315,20 @@ flags! {
     TOUCHES_ARBITRARY_KEYS = 17, "touches_arbitrary_keys";
     /// Its arguments are secrets.
     NOAUTH_ARGS = 18, "";
+    /// Runs a script.
+    RUNS_SCRIPTS = 19, "";
 }
 
 impl Flags {
     /// These and `other`.
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// True when any of `other` is set.
+    #[inline]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 
     /// True when all of `other` are set.
@@ -333,6 +341,13 @@ impl Flags {
 impl std::fmt::Debug for Flags {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_list().entries(self.words()).finish()
+    }
+}
+
+impl KeyGroup {
+    /// True when it only tells where words stand that are treated like keys in a cluster: shard channels.
+    pub fn names_no_key(&self) -> bool {
+        self.flags.contains(&"NOT_KEY")
     }
 }
 
@@ -355,7 +370,7 @@ impl CommandInfo {
         if !self.arity_allows(argv.len()) {
             return Err(CommandError::WrongArity(self.name));
         }
-        for group in self.key_groups {
+        for group in self.key_groups.iter().filter(|group| !group.names_no_key()) {
             let KeyBegin::Index(position) = group.begin else { return Err(CommandError::Internal) };
             let start = position - self.name_words();
             let (first, end, step) = match group.find {

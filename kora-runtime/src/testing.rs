@@ -65,6 +65,7 @@ impl TestShard {
             host: Arc::new(NoHost),
             now_ms: START_MS,
             extensions: crate::table::Extensions::default(),
+            busy_extensions: crate::table::Extensions::default(),
         });
         let (told, changes) = channel();
         shard.on_effect(Box::new(move |db, event, key| {

@@ -20,6 +20,8 @@ use crate::settings::{CONFIG, Given, LOG_FORMAT, Origin};
 const SHOWN: &[(&str, &[&str])] = &[
     ("Listening", &["port", "bind", "unixsocket", "unixsocketperm", "tcp-backlog"]),
     ("Connections", &["requirepass", "protected-mode", "maxclients", "timeout", "tcp-keepalive"]),
+    ("Where keys live", &["locality", "pinned-databases"]),
+    // The last heading is also that of --log-format.
     ("Process", &["shards", "dir", "pipeline-order", "loglevel"]),
 ];
 
@@ -148,6 +150,8 @@ fn flag(parameter: &'static Parameter) -> Arg {
         Kind::Secret => flag.value_name("PASSWORD"),
         // An optional address needs `--bind=-::1` or `--bind '* -::*'`, so that a flag after the list is seen as one.
         Kind::Words(_) => flag.value_name("ADDRESS").num_args(1..),
+        Kind::Locality => flag.value_name("PATTERN").num_args(1..),
+        Kind::Databases => flag.value_name("N").num_args(1..),
         Kind::Text if matches!(parameter.name, "dir" | "unixsocket") => flag.value_name("PATH"),
         Kind::Text | Kind::OutputLimits | Kind::EventClasses => flag.value_name("TEXT"),
     }
@@ -243,6 +247,9 @@ mod tests {
         check(&["--port", "7000"], &["port=7000"]);
         check(&["--port=7000", "--workers", "2"], &["port=7000", "shards=2"]);
         check(&["--bind", "127.0.0.1", "::1", "--port", "1"], &["port=1", "bind=127.0.0.1 ::1"]);
+        check(&["--locality", "bull:*:", "q*/", "--port", "1"], &["port=1", "locality=bull:*: q*/"]);
+        check(&["--pinned-databases", "3", "5"], &["pinned-databases=3 5"]);
+        check(&["--pinned-databases", "3 5"], &["pinned-databases=3 5"]);
         check(&["--bind=-::1"], &["bind=-::1"]);
         check(&["--bind", "* -::*"], &["bind=* -::*"]);
         check(&["--list-max-listpack-size", "-2"], &["list-max-listpack-size=-2"]);
@@ -265,7 +272,7 @@ mod tests {
     #[test]
     fn help_is_grouped_and_complete() {
         let help = command().render_help().to_string();
-        for heading in ["General:", "Listening:", "Connections:", "Process:", "Exit codes:"] {
+        for heading in ["General:", "Listening:", "Connections:", "Process:", "Where keys live:", "Exit codes:"] {
             assert!(help.contains(heading), "{heading}\n{help}");
         }
         assert!(help.contains("--requirepass <PASSWORD>") && !help.contains("--lfu-log-factor"), "{help}");

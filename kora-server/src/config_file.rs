@@ -91,7 +91,11 @@ fn entry(name: &str, value: &Spanned<DeValue<'_>>) -> Result<String, String> {
         DeValue::Boolean(false) => Ok("no".to_owned()),
         DeValue::Array(items) => {
             let words = items.iter().map(|item| match item.get_ref() {
-                DeValue::String(word) => Ok(word.as_ref()),
+                DeValue::String(word) => Ok(word.to_string()),
+                DeValue::Integer(number) if kind == Kind::Databases => {
+                    integer(number, kind).ok_or_else(|| format!("{name}: the number is too large"))
+                }
+                _ if kind == Kind::Databases => Err(format!("{name}: a list of numbers was expected")),
                 _ => Err(format!("{name}: a list of texts was expected")),
             });
             Ok(words.collect::<Result<Vec<_>, _>>()?.join(" "))
@@ -134,7 +138,8 @@ mod tests {
     fn values_become_the_texts_of_parameters() {
         check(
             "# a comment\nport = 6_379\nbind = [\"127.0.0.1\", \"-::1\"]\n\nprotected-mode = false\nunixsocketperm = 0o770\n\
-             proto-max-bulk-len = \"512mb\"\nlist-max-listpack-size = -2\ntimeout = 0x10\nlog-format = \"json\"\nhash-max-ziplist-value = 1\n",
+             proto-max-bulk-len = \"512mb\"\nlist-max-listpack-size = -2\ntimeout = 0x10\nlog-format = \"json\"\nhash-max-ziplist-value = 1\n\
+             locality = [\"bull:*:\", \"*.\"]\npinned-databases = [3, 0x5, \"7\"]\n",
             Ok(&[
                 "kora.toml:2: port = 6379",
                 "kora.toml:3: bind = 127.0.0.1 -::1",
@@ -145,6 +150,8 @@ mod tests {
                 "kora.toml:9: timeout = 16",
                 "kora.toml:10: log-format = json",
                 "kora.toml:11: hash-max-ziplist-value = 1",
+                "kora.toml:12: locality = bull:*: *.",
+                "kora.toml:13: pinned-databases = 3 5 7",
             ]),
         );
         check("", Ok(&[]));
@@ -153,7 +160,8 @@ mod tests {
     #[test]
     fn all_mistakes_are_reported_with_file_line_and_key() {
         check(
-            "prot = 1\ncluster-enabled = true\ntcp_keepalive = 5\n\ndir = { a = 1 }\ntimeout = 1.5\nsave = 1979-05-27\nbind = [1]\n",
+            "prot = 1\ncluster-enabled = true\ntcp_keepalive = 5\n\ndir = { a = 1 }\ntimeout = 1.5\nsave = 1979-05-27\nbind = [1]\n\
+             pinned-databases = [1.5]\n",
             Err(&[
                 "kora.toml:1: unknown key `prot`; did you mean `port`?",
                 "kora.toml:2: unknown key `cluster-enabled`; `kora-server --parameters` lists them all",
@@ -162,6 +170,7 @@ mod tests {
                 "kora.toml:6: timeout: a text, a number, true, false or a list of texts was expected, not a fraction",
                 "kora.toml:7: save: a text, a number, true, false or a list of texts was expected, not a date",
                 "kora.toml:8: bind: a list of texts was expected",
+                "kora.toml:9: pinned-databases: a list of numbers was expected",
             ]),
         );
         check(

@@ -1,14 +1,28 @@
 //! The data directory: locked, and with a manifest that fits.
 //!
-//! Owns: when the manifest is made, and drawing the routing seeds. Refuses to know: the bytes (kora-storage) and how
-//! keys are routed.
+//! Owns: when the manifest is made, drawing the routing seeds, and that the rules of a directory stay those it was made
+//! with. Refuses to know: the bytes (kora-storage) and how keys are routed.
 //! Start at [`DataDirectory::open`].
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use kora_runtime::config::{Locality, PinnedDatabases, Refusal};
+use kora_runtime::limits::{DATABASES, LOCALITY_PATTERN_BYTES_MAX, LOCALITY_PATTERNS_MAX};
 use kora_storage::lock::{DirectoryLock, LockError};
-use kora_storage::manifest::{Manifest, ManifestError};
+use kora_storage::manifest::{LOCALITY_BYTES_MAX, Manifest, ManifestError};
+
+// Every setting that is let in fits the manifest, with a blank after each pattern.
+const _: () = assert!(LOCALITY_PATTERNS_MAX * (LOCALITY_PATTERN_BYTES_MAX + 1) <= LOCALITY_BYTES_MAX);
+
+/// Rules about where keys live that are fixed when a directory is made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// `locality`.
+    pub locality: Locality,
+    /// `pinned-databases`.
+    pub pinned_databases: PinnedDatabases,
+}
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +34,33 @@ pub enum DataDirectoryError {
     /// Its manifest is damaged, or cannot be read or written.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// It was made with another rule than the settings have.
+    #[error(
+        "{} was made with {setting} \"{made}\", but the settings say \"{given}\"; a directory keeps what it was made with",
+        .directory.display()
+    )]
+    OtherRules {
+        /// The directory.
+        directory: PathBuf,
+        /// Which setting.
+        setting: &'static str,
+        /// What the directory has; empty for none.
+        made: String,
+        /// What the settings say.
+        given: String,
+    },
+    /// Its rules mean nothing to this version of Kora.
+    #[error("{} was made with {setting} \"{made}\": {refusal}", .directory.display())]
+    UnknownRules {
+        /// The directory.
+        directory: PathBuf,
+        /// Which setting.
+        setting: &'static str,
+        /// What the directory has.
+        made: String,
+        /// Why it is not taken.
+        refusal: Refusal,
+    },
 }
 
 /// A data directory that is ours until this is dropped.
@@ -29,28 +70,77 @@ pub struct DataDirectory {
     pub lock: DirectoryLock,
     /// What holds from now on.
     pub manifest: Manifest,
+    /// The rules in it.
+    pub rules: Rules,
     /// What held when it was last used, if keys belong to other shards now; they must be routed anew when they are
     /// loaded.
     pub rerouted_from: Option<Manifest>,
 }
 
 impl DataDirectory {
-    /// Takes the directory for this many shards, and makes it if it is not there. `fingerprint` is what the running
-    /// hash makes of seeds.
+    /// Takes the directory for this many shards, and makes it if it is not there. It must have been made with the rules
+    /// that are `given`; one that is empty is not given. `fingerprint` is what the running hash makes of seeds.
     pub fn open(
         directory: &Path,
         shards: u32,
+        given: &Rules,
         fingerprint: impl Fn([u64; 4]) -> u64,
     ) -> Result<Self, DataDirectoryError> {
         let lock = DirectoryLock::acquire(directory)?;
         let found = Manifest::read(directory)?;
-        let routing_seeds = found.map_or_else(draw_seeds, |found| found.routing_seeds);
-        let manifest = Manifest { shards, routing_seeds, fingerprint: fingerprint(routing_seeds) };
-        if found != Some(manifest) {
+        let rules = match &found {
+            Some(found) => Rules::of(found, directory)?,
+            None => given.clone(),
+        };
+        rules.admit(given, directory)?;
+        let routing_seeds = found.as_ref().map_or_else(draw_seeds, |found| found.routing_seeds);
+        let manifest = Manifest {
+            shards,
+            routing_seeds,
+            fingerprint: fingerprint(routing_seeds),
+            locality: rules.locality.to_string(),
+            pinned_databases: rules.pinned_databases.bits(),
+        };
+        let rerouted_from = found.as_ref().filter(|found| **found != manifest).cloned();
+        if found.is_none() || rerouted_from.is_some() {
             // No file of keys stands beside the manifest yet; once one does, it is loaded before the manifest changes.
             manifest.write(directory)?;
         }
-        Ok(Self { lock, manifest, rerouted_from: found.filter(|found| *found != manifest) })
+        Ok(Self { lock, manifest, rules, rerouted_from })
+    }
+}
+
+impl Rules {
+    /// The rules of a manifest. It is whole, so what cannot be read was written by a Kora that knew more.
+    fn of(manifest: &Manifest, directory: &Path) -> Result<Self, DataDirectoryError> {
+        let unknown = |setting, made: String| {
+            let directory = directory.to_owned();
+            move |refusal| DataDirectoryError::UnknownRules { directory, setting, made, refusal }
+        };
+        let Manifest { locality, pinned_databases: bits, .. } = manifest;
+        let pinned = PinnedDatabases::from_bits(*bits).ok_or(Refusal::OutOfRange(0, DATABASES as i128 - 1));
+        Ok(Self {
+            locality: locality.parse().map_err(unknown("locality", locality.clone()))?,
+            pinned_databases: pinned.map_err(unknown("pinned-databases", format!("{bits:#x}")))?,
+        })
+    }
+
+    /// Refuses settings that say something else.
+    fn admit(&self, given: &Self, directory: &Path) -> Result<(), DataDirectoryError> {
+        let differ = |setting, made: String, given: String| DataDirectoryError::OtherRules {
+            directory: directory.to_owned(),
+            setting,
+            made,
+            given,
+        };
+        if !given.locality.is_empty() && given.locality != self.locality {
+            return Err(differ("locality", self.locality.to_string(), given.locality.to_string()));
+        }
+        if !given.pinned_databases.is_empty() && given.pinned_databases != self.pinned_databases {
+            let (made, given) = (self.pinned_databases.to_string(), given.pinned_databases.to_string());
+            return Err(differ("pinned-databases", made, given));
+        }
+        Ok(())
     }
 }
 
@@ -66,19 +156,95 @@ mod tests {
     use super::*;
 
     fn open(directory: &Path, shards: u32, hash_version: u64) -> Result<DataDirectory, DataDirectoryError> {
-        DataDirectory::open(directory, shards, |seeds| seeds[0] ^ hash_version)
+        DataDirectory::open(directory, shards, &Rules::default(), |seeds| seeds[0] ^ hash_version)
+    }
+
+    fn rules(locality: &str, pinned_databases: &str) -> Rules {
+        Rules {
+            locality: locality.parse().expect(locality),
+            pinned_databases: pinned_databases.parse().expect(pinned_databases),
+        }
+    }
+
+    /// Makes a directory with rules, opens it with others, and compares the rules then, or the error without the path.
+    fn check(made: [&str; 2], given: [&str; 2], expected: Result<[&str; 2], &str>) {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let open = |[locality, pinned]: [&str; 2]| {
+            DataDirectory::open(place.path(), 2, &rules(locality, pinned), |seeds| seeds[0])
+        };
+        let manifest = open(made).expect("a new directory").manifest;
+        let outcome = open(given).map(|directory| {
+            assert_eq!((&directory.manifest, &directory.rerouted_from), (&manifest, &None), "{made:?} {given:?}");
+            directory.rules
+        });
+        let outcome = outcome.map_err(|error| error.to_string().replace(&*place.path().to_string_lossy(), "DIR"));
+        let expected = expected.map(|[locality, pinned]| rules(locality, pinned)).map_err(str::to_owned);
+        assert_eq!(outcome, expected, "{made:?} {given:?}");
+        assert_eq!(Manifest::read(place.path()).expect("it is whole"), Some(manifest), "{made:?} {given:?}");
+    }
+
+    #[test]
+    fn a_directory_keeps_the_rules_it_was_made_with() {
+        check(["", ""], ["", ""], Ok(["", ""]));
+        check(["bull:*: *.", "5 3"], ["", ""], Ok(["bull:*: *.", "3 5"]));
+        check(["bull:*: *.", "5 3"], ["bull:*:  *.", ""], Ok(["bull:*: *.", "3 5"]));
+        check(["bull:*: *.", "5 3"], ["", "3 5"], Ok(["bull:*: *.", "3 5"]));
+        let keeps = "; a directory keeps what it was made with";
+        for (made, given, expected) in [
+            (["", ""], ["bull:*:", ""], r#"DIR was made with locality "", but the settings say "bull:*:""#),
+            (
+                ["a*: b*:", ""],
+                ["b*: a*:", ""],
+                r#"DIR was made with locality "a*: b*:", but the settings say "b*: a*:""#,
+            ),
+            (["a*:", "3"], ["a*:", "3 5"], r#"DIR was made with pinned-databases "3", but the settings say "3 5""#),
+            (["", ""], ["", "0"], r#"DIR was made with pinned-databases "", but the settings say "0""#),
+        ] {
+            check(made, given, Err(&format!("{expected}{keeps}")));
+        }
+    }
+
+    #[test]
+    fn a_directory_of_the_first_format_has_no_rules() {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let old = include_bytes!("../../kora-storage/tests/golden/manifest-v1.bin");
+        let path = place.path().join(kora_storage::manifest::FILE_NAME);
+        std::fs::write(&path, old).expect("a writable directory");
+        let open = |rules| DataDirectory::open(place.path(), 8, &rules, |_| 0x1122_3344_5566_7788);
+        assert!(matches!(open(rules("a*:", "")), Err(DataDirectoryError::OtherRules { setting: "locality", .. })));
+        let opened = open(Rules::default()).expect("an old directory");
+        assert_eq!((opened.rules, opened.rerouted_from), (Rules::default(), None));
+        assert_eq!(std::fs::read(&path).expect("it is there"), old, "what says the same is left alone");
+    }
+
+    #[test]
+    fn rules_of_a_later_version_are_refused() {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let check = |locality: &str, pinned_databases, expected: &str| {
+            let locality = locality.to_owned();
+            let manifest = Manifest { shards: 2, routing_seeds: [1; 4], fingerprint: 1, locality, pinned_databases };
+            manifest.write(place.path()).expect("a writable directory");
+            let error = open(place.path(), 2, 1).expect_err("nobody knows what it means").to_string();
+            assert_eq!(error, format!("{} was made with {expected}", place.path().display()));
+        };
+        check(
+            "/a+/",
+            0,
+            "locality \"/a+/\": argument must be patterns with one '*', text behind it and no braces, such as bull:*:",
+        );
+        check("", 1 << 16, "pinned-databases \"0x10000\": argument must be between 0 and 15 inclusive");
     }
 
     #[test]
     fn seeds_are_drawn_once_for_a_directory() {
         let place = tempfile::tempdir().expect("a temporary directory");
         let first = open(place.path(), 2, 1).expect("a new directory");
-        assert_eq!((first.manifest.shards, first.rerouted_from), (2, None));
-        let manifest = first.manifest;
+        assert_eq!((first.manifest.shards, &first.rerouted_from), (2, &None));
+        let manifest = first.manifest.clone();
         drop(first);
 
         let again = open(place.path(), 2, 1).expect("the same directory");
-        assert_eq!((again.manifest, again.rerouted_from), (manifest, None));
+        assert_eq!((&again.manifest, &again.rerouted_from), (&manifest, &None));
         drop(again);
 
         let other = tempfile::tempdir().expect("a temporary directory");
@@ -91,11 +257,11 @@ mod tests {
         let place = tempfile::tempdir().expect("a temporary directory");
         let first = open(place.path(), 2, 1).expect("a new directory").manifest;
         let second = open(place.path(), 3, 1).expect("the same directory");
-        assert_eq!(second.rerouted_from, Some(first));
-        assert_eq!(second.manifest, Manifest { shards: 3, ..first });
+        assert_eq!(second.rerouted_from, Some(first.clone()));
+        assert_eq!(second.manifest, Manifest { shards: 3, ..first.clone() });
         drop(second);
         let third = open(place.path(), 3, 2).expect("the same directory");
-        assert_eq!(third.rerouted_from, Some(Manifest { shards: 3, ..first }));
+        assert_eq!(third.rerouted_from, Some(Manifest { shards: 3, ..first.clone() }));
         assert_eq!(third.manifest.routing_seeds, first.routing_seeds);
         drop(third);
         assert_eq!(open(place.path(), 3, 2).expect("the same directory").rerouted_from, None);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use kora_ext::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::data_directory::{DataDirectory, DataDirectoryError, draw_seeds};
+use crate::data_directory::{DataDirectory, DataDirectoryError, Rules, draw_seeds};
 use crate::engine::{self, Attachment};
 use crate::exit::Exit;
 use crate::listen::{ListenError, Listeners};
@@ -73,7 +73,12 @@ impl Server {
         let shards = config.shards;
         let count = u32::try_from(shards).expect("there are at most limits::SHARDS_MAX shards");
         // The directory comes first: its lock is what tells two servers of the same data apart.
-        let directory = data_directory.map(|path| DataDirectory::open(&path, count, fingerprint)).transpose()?;
+        let rules = Rules { locality: config.locality.clone(), pinned_databases: config.pinned_databases };
+        let directory =
+            data_directory.map(|path| DataDirectory::open(&path, count, &rules, fingerprint)).transpose()?;
+        let Rules { locality, pinned_databases } =
+            directory.as_ref().map_or(rules, |directory| directory.rules.clone());
+        (config.locality, config.pinned_databases) = (locality, pinned_databases);
         let routing_seeds = directory.as_ref().map_or_else(draw_seeds, |directory| directory.manifest.routing_seeds);
         let listeners = Listeners::bind(&config, shards)?;
         if let Some(port) = listeners.port() {
@@ -172,5 +177,5 @@ fn announce(server: &Server) {
 
 /// What the routing hash makes of these seeds: it differs between builds whose hashes differ.
 fn fingerprint(seeds: [u64; 4]) -> u64 {
-    kora_runtime::types::hash_of(&kora_runtime::keyspace::typed::random_state(seeds), b"kora routing")
+    kora_runtime::shard::routing::fingerprint(&kora_runtime::keyspace::typed::random_state(seeds))
 }

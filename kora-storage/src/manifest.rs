@@ -1,7 +1,8 @@
-//! What a data directory says about itself: how its keys were routed and for how many shards.
+//! What a data directory says about itself: how its keys were routed, by which rules and for how many shards.
 //!
 //! Owns: the bytes of the manifest (drawn in docs/formats.md) and how it is replaced so that a crash leaves the old
-//! one or the new one. Refuses to know: how keys are routed; the seeds and the fingerprint are numbers here.
+//! one or the new one. Refuses to know: how keys are routed; seeds and fingerprint are
+//! numbers here, the rules a text and bits.
 //! Start at [`Manifest::read`].
 
 use std::fs::{self, File};
@@ -15,20 +16,30 @@ pub const FILE_NAME: &str = "kora.manifest";
 pub const TEMPORARY_FILE_NAME: &str = "kora.manifest.new";
 
 const MAGIC: [u8; 8] = *b"KORAMANI";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The version before the rules; it is read, and not written any more.
+const VERSION_WITHOUT_RULES: u8 = 1;
 
-// Offsets of version 1, in bytes.
+// Offsets in bytes. Both versions have these.
 const VERSION_AT: usize = 8;
 const RESERVED_AT: usize = 9;
 const SHARDS_AT: usize = 12;
 const SEEDS_AT: usize = 16;
 const FINGERPRINT_AT: usize = 48;
-const CHECKSUM_AT: usize = 56;
-/// Length of a manifest of version 1, in bytes.
-pub const LENGTH: usize = 60;
+// Only version 2 has these. Version 1 ends here with its checksum.
+const PINNED_AT: usize = 56;
+const LOCALITY_LENGTH_AT: usize = 60;
+const LOCALITY_AT: usize = 62;
+const CHECKSUM_LENGTH: usize = 4;
+const LENGTH_WITHOUT_RULES: usize = PINNED_AT + CHECKSUM_LENGTH;
+
+/// Bytes of the locality patterns of one directory.
+pub const LOCALITY_BYTES_MAX: usize = 4096;
+/// Bytes of a manifest.
+pub const LENGTH_MAX: usize = LOCALITY_AT + LOCALITY_BYTES_MAX + CHECKSUM_LENGTH;
 
 /// How the keys of a data directory were routed when it was last used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     /// Number of shards; at least 1.
     pub shards: u32,
@@ -36,6 +47,11 @@ pub struct Manifest {
     pub routing_seeds: [u64; 4],
     /// That hash of a fixed text: it differs when the hash function itself has changed.
     pub fingerprint: u64,
+    /// Patterns of keys that live together, separated by one blank each, since the directory was made; at most
+    /// [`LOCALITY_BYTES_MAX`] bytes.
+    pub locality: String,
+    /// Databases that live on one shard each, since the directory was made: bit 3 is database 3.
+    pub pinned_databases: u32,
 }
 
 /// Why a manifest could not be read or written.
@@ -72,11 +88,14 @@ pub enum Damage {
     #[error("not a manifest of Kora")]
     Magic,
     /// It was written by a later Kora, or is damaged.
-    #[error("version {0} is unknown; this Kora reads version {VERSION}")]
+    #[error("version {0} is unknown; this Kora reads versions {VERSION_WITHOUT_RULES} to {VERSION}")]
     Version(u8),
     /// It ends early.
-    #[error("the file ends here, {LENGTH} bytes were expected")]
-    Short,
+    #[error("the file ends here, {expected} bytes were expected")]
+    Short {
+        /// How many bytes it should have, as far as those that are there say.
+        expected: usize,
+    },
     /// It goes on.
     #[error("bytes follow the end of the manifest")]
     Long,
@@ -94,14 +113,20 @@ pub enum Damage {
     /// A number of shards that cannot be.
     #[error("a manifest of 0 shards")]
     NoShards,
+    /// More locality patterns than there can be.
+    #[error("{0} bytes of locality patterns, at most {LOCALITY_BYTES_MAX} were expected")]
+    LocalityLength(usize),
+    /// Locality patterns that are no text.
+    #[error("the locality patterns are not UTF-8 text")]
+    NotText,
 }
 
 impl Manifest {
     /// The manifest of `directory`; `None` when there is none.
     pub fn read(directory: &Path) -> Result<Option<Self>, ManifestError> {
         let path = directory.join(FILE_NAME);
-        let mut bytes = Vec::with_capacity(LENGTH + 1);
-        let read = File::open(&path).and_then(|file| file.take(LENGTH as u64 + 1).read_to_end(&mut bytes));
+        let mut bytes = Vec::with_capacity(LENGTH_WITHOUT_RULES);
+        let read = File::open(&path).and_then(|file| file.take(LENGTH_MAX as u64 + 1).read_to_end(&mut bytes));
         match read {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -127,42 +152,52 @@ impl Manifest {
         File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed("sync", directory))
     }
 
-    fn encode(&self) -> [u8; LENGTH] {
-        let mut bytes = [0; LENGTH];
-        bytes[..VERSION_AT].copy_from_slice(&MAGIC);
-        bytes[VERSION_AT] = VERSION;
-        bytes[SHARDS_AT..SEEDS_AT].copy_from_slice(&self.shards.to_le_bytes());
-        for (seed, place) in self.routing_seeds.iter().zip(bytes[SEEDS_AT..FINGERPRINT_AT].chunks_exact_mut(8)) {
-            place.copy_from_slice(&seed.to_le_bytes());
-        }
-        bytes[FINGERPRINT_AT..CHECKSUM_AT].copy_from_slice(&self.fingerprint.to_le_bytes());
-        let checksum = crc32c::crc32c(&bytes[..CHECKSUM_AT]);
-        bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
+    fn encode(&self) -> Vec<u8> {
+        assert!(self.locality.len() <= LOCALITY_BYTES_MAX, "whoever makes patterns keeps them short");
+        let mut bytes = Vec::with_capacity(LOCALITY_AT + self.locality.len() + CHECKSUM_LENGTH);
+        bytes.extend(MAGIC);
+        bytes.push(VERSION);
+        bytes.resize(SHARDS_AT, 0);
+        bytes.extend(self.shards.to_le_bytes());
+        bytes.extend(self.routing_seeds.iter().flat_map(|seed| seed.to_le_bytes()));
+        bytes.extend(self.fingerprint.to_le_bytes());
+        bytes.extend(self.pinned_databases.to_le_bytes());
+        bytes.extend((self.locality.len() as u16).to_le_bytes());
+        bytes.extend(self.locality.as_bytes());
+        bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
         bytes
     }
 
     /// The manifest in `bytes`, or the offset and kind of the first thing that is wrong.
     fn decode(bytes: &[u8]) -> Result<Self, (usize, Damage)> {
+        let short = |expected| (bytes.len(), Damage::Short { expected });
         if !bytes.starts_with(&MAGIC) {
-            return Err(match MAGIC.starts_with(bytes) {
-                true => (bytes.len(), Damage::Short),
-                false => (0, Damage::Magic),
-            });
+            return Err(if MAGIC.starts_with(bytes) { short(LENGTH_WITHOUT_RULES) } else { (0, Damage::Magic) });
         }
         // The version decides about everything after it, so it comes before length and checksum.
-        match bytes.get(VERSION_AT) {
-            Some(&VERSION) => {}
+        let locality_length = match bytes.get(VERSION_AT) {
+            Some(&VERSION_WITHOUT_RULES) => None,
+            Some(&VERSION) => {
+                let field =
+                    bytes.get(LOCALITY_LENGTH_AT..LOCALITY_AT).ok_or_else(|| short(LOCALITY_AT + CHECKSUM_LENGTH))?;
+                Some(usize::from(u16::from_le_bytes(field.try_into().expect("two bytes"))))
+            }
             Some(&other) => return Err((VERSION_AT, Damage::Version(other))),
-            None => return Err((bytes.len(), Damage::Short)),
-        }
-        let bytes: &[u8; LENGTH] = match bytes.len() {
-            ..LENGTH => return Err((bytes.len(), Damage::Short)),
-            LENGTH => bytes.try_into().expect("its length was matched"),
-            _ => return Err((LENGTH, Damage::Long)),
+            None => return Err(short(LENGTH_WITHOUT_RULES)),
         };
-        let (stored, computed) = (number(bytes, CHECKSUM_AT), crc32c::crc32c(&bytes[..CHECKSUM_AT]));
+        if let Some(length) = locality_length.filter(|length| *length > LOCALITY_BYTES_MAX) {
+            return Err((LOCALITY_LENGTH_AT, Damage::LocalityLength(length)));
+        }
+        let checksum_at = locality_length.map_or(PINNED_AT, |length| LOCALITY_AT + length);
+        let expected = checksum_at + CHECKSUM_LENGTH;
+        match bytes.len() {
+            length if length < expected => return Err(short(expected)),
+            length if length > expected => return Err((expected, Damage::Long)),
+            _ => {}
+        }
+        let (stored, computed) = (number(bytes, checksum_at), crc32c::crc32c(&bytes[..checksum_at]));
         if stored != computed {
-            return Err((CHECKSUM_AT, Damage::Checksum { stored, computed }));
+            return Err((checksum_at, Damage::Checksum { stored, computed }));
         }
         if bytes[RESERVED_AT..SHARDS_AT] != [0; SHARDS_AT - RESERVED_AT] {
             return Err((RESERVED_AT, Damage::Reserved));
@@ -171,16 +206,28 @@ impl Manifest {
         if shards == 0 {
             return Err((SHARDS_AT, Damage::NoShards));
         }
+        let rules = match locality_length {
+            None => (String::new(), 0),
+            Some(_) => {
+                let text = std::str::from_utf8(&bytes[LOCALITY_AT..checksum_at]);
+                let text = text.map_err(|error| (LOCALITY_AT + error.valid_up_to(), Damage::NotText))?;
+                (text.to_owned(), number(bytes, PINNED_AT))
+            }
+        };
+        let (locality, pinned_databases) = rules;
         let routing_seeds = std::array::from_fn(|index| long_number(bytes, SEEDS_AT + 8 * index));
-        Ok(Self { shards, routing_seeds, fingerprint: long_number(bytes, FINGERPRINT_AT) })
+        let fingerprint = long_number(bytes, FINGERPRINT_AT);
+        Ok(Self { shards, routing_seeds, fingerprint, locality, pinned_databases })
     }
 }
 
-fn number(bytes: &[u8; LENGTH], at: usize) -> u32 {
+/// Four bytes whose place was measured.
+fn number(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }
 
-fn long_number(bytes: &[u8; LENGTH], at: usize) -> u64 {
+/// Eight bytes whose place was measured.
+fn long_number(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
 

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use kora_ext::embedded::Conversation;
 use kora_ext::{Clock, Database, Options};
+use kora_runtime::config::Config;
 use kora_server::{Server, Settings};
 
 use crate::resp::{self, Client};
@@ -18,6 +19,7 @@ use crate::tcp::TcpTarget;
 #[derive(Debug)]
 pub struct EmbeddedTarget {
     shards: usize,
+    config: Config,
     database: Database,
     clock: Clock,
     clients: HashMap<usize, (Conversation, Vec<u8>)>,
@@ -27,14 +29,19 @@ pub struct EmbeddedTarget {
 impl EmbeddedTarget {
     /// Opens an engine with this many shards.
     pub fn start(shards: usize) -> Result<Self, String> {
-        let (database, clock) = open(shards)?;
-        Ok(Self { shards, database, clock, clients: HashMap::new(), connected: 0 })
+        Self::with(shards, Config::default())
+    }
+
+    /// Opens an engine with this many shards and these settings.
+    pub fn with(shards: usize, config: Config) -> Result<Self, String> {
+        let (database, clock) = open(shards, &config)?;
+        Ok(Self { shards, config, database, clock, clients: HashMap::new(), connected: 0 })
     }
 }
 
-fn open(shards: usize) -> Result<(Database, Clock), String> {
+fn open(shards: usize, config: &Config) -> Result<(Database, Clock), String> {
     let clock = Clock::manual();
-    let options = Options { shards, clock: clock.clone(), ..Options::default() };
+    let options = Options { shards, config: config.clone(), clock: clock.clone() };
     Ok((Database::open(options).map_err(|error| error.to_string())?, clock))
 }
 
@@ -45,7 +52,7 @@ impl Target for EmbeddedTarget {
 
     fn reset(&mut self) -> Result<(), String> {
         self.clients.clear();
-        (self.database, self.clock) = open(self.shards)?;
+        (self.database, self.clock) = open(self.shards, &self.config)?;
         Ok(())
     }
 

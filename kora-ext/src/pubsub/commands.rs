@@ -23,7 +23,7 @@ impl PubSub {
         names: Many<'_, &[u8]>,
         reply: &mut ReplyBuf,
     ) -> Result<(), CommandError> {
-        let Some(session) = client_of(cx)? else { return Ok(()) };
+        let Some(session) = cx.session() else { return Ok(()) };
         self.directory.check_room(session, kind, names.iter())?;
         let mut changed = Vec::new();
         for name in names {
@@ -44,7 +44,7 @@ impl PubSub {
         names: Many<'_, &[u8]>,
         reply: &mut ReplyBuf,
     ) -> Result<(), CommandError> {
-        let Some(session) = client_of(cx)? else { return Ok(()) };
+        let Some(session) = cx.session() else { return Ok(()) };
         let mut changed = Vec::new();
         if names.len() == 0 {
             let all = self.directory.names_of(session, kind);
@@ -111,15 +111,6 @@ impl PubSub {
             reply.bulk(name);
             reply.integer(self.directory.total(kind, name));
         }
-    }
-}
-
-/// The session of the client whose command this is; `None` on the other shards to which it was scattered.
-fn client_of(cx: &ShardCx<'_>) -> Result<Option<u32>, CommandError> {
-    match cx.session() {
-        // What runs inside EXEC runs on the client's own shard, and a script may not subscribe.
-        None if cx.is_nested() => Err(CommandError::Internal),
-        session => Ok(session),
     }
 }
 

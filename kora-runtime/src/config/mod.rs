@@ -6,10 +6,12 @@
 
 mod notified;
 mod parameters;
+mod placement;
 mod value;
 
 pub use notified::NotifiedEvents;
 pub use parameters::{Change, Config, PARAMETERS, Parameter};
+pub use placement::{Locality, PinnedDatabases};
 pub use value::{
     ClientClass, Kind, LogLevel, MaxmemoryPolicy, OutputLimit, OutputLimits, PipelineOrder, Refusal, parse_bytes,
 };

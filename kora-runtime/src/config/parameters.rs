@@ -5,6 +5,7 @@
 //! Start at the list under `parameters!`. A new parameter is one row there; something must read its field.
 
 use super::notified::NotifiedEvents;
+use super::placement::{Locality, PinnedDatabases};
 use super::value::{Kind, LogLevel, MaxmemoryPolicy, OutputLimits, PipelineOrder, Refusal, Value};
 use crate::limits;
 
@@ -160,6 +161,18 @@ parameters! {
         default: limits::DATABASES as u32, change: Change::AtStart,
         help: "Number of databases. It cannot be changed.",
         read_by: "clients; the keyspace has limits::DATABASES of them",
+    }
+    locality: Locality = "locality" {
+        kind: Kind::Locality, default: Locality::default(), change: Change::AtStart,
+        help: "Patterns such as `bull:*:`: keys whose names agree up to the text behind the `*` live on one shard. Fixed \
+            when a data directory is made.",
+        read_by: "the routing of every shard; kora-server, which compares it with the data directory's",
+    }
+    pinned_databases: PinnedDatabases = "pinned-databases" {
+        kind: Kind::Databases, default: PinnedDatabases::default(), change: Change::AtStart,
+        help: "Numbers of databases whose keys all live on one shard: that of the number modulo the number of shards. \
+            Fixed when a data directory is made.",
+        read_by: "the routing of every shard; kora-server, which compares it with the data directory's",
     }
     dir: String = "dir" {
         kind: Kind::Text, default: ".".to_owned(), change: Change::AtStart,

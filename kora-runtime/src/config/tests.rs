@@ -97,6 +97,8 @@ fn names_are_looked_at_before_values() {
     refused("unixsocketperm", "700", "can't set immutable config");
     refused("databases", "abc", "can't set immutable config");
     refused("port", "70000", "can't set immutable config"); // kora
+    refused("locality", "bull:*:", "can't set immutable config"); // kora
+    refused("pinned-databases", "", "can't set immutable config"); // kora
 }
 
 #[test]

@@ -28,6 +28,10 @@ pub enum Kind {
     Secret,
     /// Words separated by blanks, at most this many.
     Words(usize),
+    /// Patterns of keys, separated by blanks.
+    Locality,
+    /// Numbers of databases, separated by blanks.
+    Databases,
     /// `class hard soft seconds`, for one or more classes of clients.
     OutputLimits,
     /// Letters of classes of events.
@@ -62,6 +66,12 @@ pub enum Refusal {
     /// More words than the parameter takes.
     #[error("argument must have at most {0} words")]
     TooManyWords(usize),
+    /// A word has more bytes than the parameter takes.
+    #[error("argument must have words of at most {0} bytes")]
+    WordTooLong(usize),
+    /// Not patterns of keys.
+    #[error("argument must be patterns with one '*', text behind it and no braces, such as bull:*:")]
+    NotLocality,
     /// Not groups of four words.
     #[error("Wrong number of arguments in buffer limit configuration.")]
     OutputLimitWords,
@@ -133,6 +143,8 @@ fn number(text: &[u8], kind: Kind) -> Result<i128, Refusal> {
         | Kind::Text
         | Kind::Secret
         | Kind::Words(_)
+        | Kind::Locality
+        | Kind::Databases
         | Kind::OutputLimits
         | Kind::EventClasses => {
             unreachable!("a number is declared with the kind {kind:?}")
@@ -213,7 +225,7 @@ impl Value for Vec<String> {
     }
 }
 
-fn utf8(text: &[u8]) -> Result<&str, Refusal> {
+pub(super) fn utf8(text: &[u8]) -> Result<&str, Refusal> {
     std::str::from_utf8(text).map_err(|_| Refusal::NotText)
 }
 

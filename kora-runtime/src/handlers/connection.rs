@@ -4,11 +4,13 @@
 //! Refuses to know: how a killed connection is closed. `handlers/session.rs` has the commands about one's own connection.
 
 use super::session::describe;
+use super::timeout;
 use crate::argv::Argv;
 use crate::config::ClientClass;
 use crate::error::CommandError;
 use crate::reply::{ArrayReply, Bulk, ReplyBuf, Simple};
 use crate::resp::value::{integer_of, text_of};
+use crate::shard::blocking::Ending;
 use crate::shard::clients::Client;
 use crate::shard::cx::ShardCx;
 use crate::table::{ConnectionCommands, args};
@@ -51,6 +53,29 @@ impl ConnectionCommands for ShardCx<'_> {
             lines.push('\n');
         }
         Ok(Bulk::Owned(lines.into_bytes()))
+    }
+
+    fn client_pause(&mut self, args::ClientPause { timeout, mode }: args::ClientPause) -> Result<(), CommandError> {
+        let until_ms = timeout::milliseconds(timeout, self.now_ms())?.unwrap_or(self.now_ms());
+        self.core.pause(until_ms, mode != Some(args::ClientPauseMode::Write));
+        Ok(())
+    }
+
+    fn client_unpause(&mut self) -> Result<(), CommandError> {
+        self.core.unpause();
+        Ok(())
+    }
+
+    /// Runs at the client's home.
+    fn client_unblock(
+        &mut self,
+        args::ClientUnblock { client_id, unblock_type }: args::ClientUnblock,
+    ) -> Result<i64, CommandError> {
+        let ending = match unblock_type {
+            Some(args::ClientUnblockUnblockType::Error) => Ending::Unblocked,
+            _ => Ending::TimedOut,
+        };
+        Ok(i64::from(self.core.unblock(client_id as u64, ending)))
     }
 
     /// Counts the clients of this shard that were marked; [`client_kill`] makes the reply of it.

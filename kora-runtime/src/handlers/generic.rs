@@ -15,10 +15,11 @@ use self::expire::{Conditions, TimeUnit};
 pub use self::scan::randomkey;
 use crate::argv::Many;
 use crate::error::CommandError;
-use crate::keyspace::{DATABASES, Entry, Event, Kind};
+use crate::keyspace::{Entry, Event, Kind};
 use crate::reply::{ArrayReply, Bulk, ReplyBuf, Simple};
 use crate::shard::core::lfu;
 use crate::shard::cx::ShardCx;
+use crate::shard::places::database_number;
 use crate::table::{CommandId, GenericCommands, args};
 
 impl GenericCommands for ShardCx<'_> {
@@ -244,11 +245,6 @@ fn rename(cx: &mut ShardCx<'_>, key: &[u8], new_key: &[u8], overwrite: Overwrite
         cx.changed(Event::RenameTo, new_key);
     }
     Ok(true)
-}
-
-/// A database that a client named.
-fn database_number(number: i64) -> Result<u8, CommandError> {
-    u8::try_from(number).ok().filter(|db| usize::from(*db) < DATABASES).ok_or(CommandError::DbIndexOutOfRange)
 }
 
 /// Bytes of the longest string that Redis keeps in one allocation with its header.

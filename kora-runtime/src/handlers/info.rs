@@ -35,9 +35,14 @@ pub fn part(core: &mut Core, sections: Sections) -> Facts {
         let output_bytes = client.output_bytes as u64;
         facts.add("connected_clients", 1);
         facts.add("client_bytes", input_bytes + output_bytes);
+        facts.add("blocked_clients", u64::from(client.waiting.is_some()));
+        facts.add("clients_in_timeout_table", u64::from(client.waiting.is_some() && client.waits_for_time));
+        facts.add("watching_clients", u64::from(!client.watching.is_empty()));
         facts.raise("client_recent_max_input_buffer", input_bytes);
         facts.raise("client_recent_max_output_buffer", output_bytes);
     }
+    facts.add("total_blocking_keys", core.waiters.keys_len() as u64);
+    facts.add("total_watched_keys", core.watches.keys_len() as u64);
     facts.add("lazyfree_pending_objects", core.graveyard.len() as u64);
     if sections.has(Section::Memory) || sections.has(Section::Keyspace) {
         databases(core, &mut facts);

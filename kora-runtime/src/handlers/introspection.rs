@@ -297,7 +297,7 @@ impl Line {
             return Err(CommandError::Text("ERR Invalid command specified"));
         };
         let info = id.info();
-        if info.key_groups.is_empty() {
+        if info.key_groups.iter().all(KeyGroup::names_no_key) {
             return Err(CommandError::Text("ERR The command has no key arguments"));
         }
         let argv = words.as_argv().range(name_words, arguments.len() + 1);

@@ -5,11 +5,13 @@
 //!
 //! Invariant: whoever takes the last element of a list removes its key and tells so, after the event of the command itself.
 
+mod blocking;
 mod position;
 
 use std::ops::ControlFlow;
 
 use self::position::{index_in, range_in};
+use crate::argv::Many;
 use crate::error::CommandError;
 use crate::keyspace::Event;
 use crate::keyspace::typed::List;
@@ -137,6 +139,26 @@ impl ShardCx<'_> {
         Ok(true)
     }
 
+    /// Replies with the first of the keys that has elements and up to `count` of them; false, and no reply, when none has.
+    fn pop_first_array(
+        &mut self,
+        keys: Many<'_, &[u8]>,
+        count: u64,
+        end: End,
+        reply: &mut ReplyBuf,
+    ) -> Result<bool, CommandError> {
+        let mark = reply.len();
+        for key in keys {
+            reply.array(2);
+            reply.bulk(key);
+            if self.pop_array(key, count, end, reply)? {
+                return Ok(true);
+            }
+            reply.truncate(mark);
+        }
+        Ok(false)
+    }
+
     /// Tells of elements taken from one end.
     #[inline]
     fn elements_popped(&mut self, key: &[u8], end: End, emptied: bool) {
@@ -180,6 +202,56 @@ impl ShardCx<'_> {
 }
 
 impl ListCommands for ShardCx<'_> {
+    fn blmove<'r>(
+        &'r mut self,
+        args::Blmove { source, destination, from, to, timeout }: args::Blmove<'r>,
+    ) -> Result<Option<Bulk<'r>>, CommandError> {
+        let from = match from {
+            args::BlmoveFrom::Left => End::Front,
+            args::BlmoveFrom::Right => End::Back,
+        };
+        let to = match to {
+            args::BlmoveTo::Left => End::Front,
+            args::BlmoveTo::Right => End::Back,
+        };
+        self.move_or_wait(source, destination, (from, to), timeout)
+    }
+
+    fn blmpop(
+        &mut self,
+        args::Blmpop { timeout, keys, side, count }: args::Blmpop<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), CommandError> {
+        let end = match side {
+            args::BlmpopSide::Left => End::Front,
+            args::BlmpopSide::Right => End::Back,
+        };
+        self.pop_many_or_wait(keys, count.unwrap_or(1), end, timeout, reply)
+    }
+
+    fn blpop(
+        &mut self,
+        args::Blpop { keys, timeout }: args::Blpop<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), CommandError> {
+        self.pop_or_wait(keys, timeout, End::Front, reply)
+    }
+
+    fn brpop(
+        &mut self,
+        args::Brpop { keys, timeout }: args::Brpop<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), CommandError> {
+        self.pop_or_wait(keys, timeout, End::Back, reply)
+    }
+
+    fn brpoplpush<'r>(
+        &'r mut self,
+        args::Brpoplpush { source, destination, timeout }: args::Brpoplpush<'r>,
+    ) -> Result<Option<Bulk<'r>>, CommandError> {
+        self.move_or_wait(source, destination, (End::Back, End::Front), timeout)
+    }
+
     fn lindex<'r>(
         &'r mut self,
         args::Lindex { key, index }: args::Lindex<'r>,
@@ -241,16 +313,9 @@ impl ListCommands for ShardCx<'_> {
             args::LmpopSide::Left => End::Front,
             args::LmpopSide::Right => End::Back,
         };
-        let mark = reply.len();
-        for key in keys {
-            reply.array(2);
-            reply.bulk(key);
-            if self.pop_array(key, count, end, reply)? {
-                return Ok(());
-            }
-            reply.truncate(mark);
+        if !self.pop_first_array(keys, count, end, reply)? {
+            reply.null_array();
         }
-        reply.null_array();
         Ok(())
     }
 

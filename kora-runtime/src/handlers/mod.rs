@@ -14,10 +14,13 @@ pub mod introspection;
 pub mod list;
 pub mod memory;
 pub mod page;
+pub mod placement;
 pub mod server;
 pub mod session;
 pub mod set;
 pub mod sorted_set;
 pub mod string;
+pub mod timeout;
+pub mod transactions;
 
 pub use help::help;

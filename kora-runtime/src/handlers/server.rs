@@ -1,16 +1,18 @@
 //! Handlers of the `server` group.
 //!
 //! Owns: the group's one implementation of its trait, and the commands about databases as wholes. The larger families have files of
-//! their own: COMMAND in `introspection`, CONFIG in `config`, DEBUG in `debug`, INFO in `info`, MEMORY in `memory`.
+//! their own: COMMAND in `introspection`, CONFIG in `config`, DEBUG in `debug`, INFO in `info`, KORA in `placement`, MEMORY in `memory`.
 //! Refuses to know: other shards; what concerns all of them runs on each, and a merge makes one reply of their parts.
 
-use super::{config, debug, help, info, introspection, memory};
+use super::{config, debug, help, info, introspection, memory, placement};
 use crate::argv::Many;
 use crate::error::CommandError;
 use crate::keyspace::DATABASES;
 use crate::reply::{ArrayReply, Bulk, MapReply, ReplyBuf, Simple};
 use crate::shard::core::Core;
 use crate::shard::cx::ShardCx;
+use crate::shard::places::database_number;
+use crate::shard::watch;
 use crate::table::{ServerCommands, args};
 
 impl ServerCommands for ShardCx<'_> {
@@ -136,6 +138,21 @@ impl ServerCommands for ShardCx<'_> {
         Ok(Bulk::Owned(info::part(self.core, sections).encode()))
     }
 
+    fn kora_help(&mut self, reply: ArrayReply<'_, Simple>) -> Result<(), CommandError> {
+        help("KORA", reply);
+        Ok(())
+    }
+
+    fn kora_owner(&mut self, args: args::KoraOwner<'_>, reply: ArrayReply<'_, i64>) -> Result<(), CommandError> {
+        placement::owner(self.core, args.keys, reply);
+        Ok(())
+    }
+
+    fn kora_routing(&mut self, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+        placement::routing(&self.core.routing, reply);
+        Ok(())
+    }
+
     fn memory_doctor<'r>(&'r mut self) -> Result<Bulk<'r>, CommandError> {
         Ok(Bulk::Owned(memory::doctor(self.core).into_bytes()))
     }
@@ -191,10 +208,20 @@ impl ServerCommands for ShardCx<'_> {
     }
 
     fn swapdb(&mut self, args::Swapdb { first, second }: args::Swapdb) -> Result<(), CommandError> {
-        let checked =
-            |db: i64| usize::try_from(db).ok().filter(|db| *db < DATABASES).ok_or(CommandError::DbIndexOutOfRange);
-        let (first, second) = (checked(first)?, checked(second)?);
-        self.core.keyspace.swap(first, second);
+        let (first, second) = (database_number(first)?, database_number(second)?);
+        if !self.core.routing.agree(first, second) {
+            return Err(CommandError::message(format!(
+                "ERR SWAPDB {first} {second} is not possible: one of these databases is pinned to a shard on which the keys of the other are not"
+            )));
+        }
+        for db in [first, second] {
+            watch::touch_existing(self.core, db);
+        }
+        self.core.keyspace.swap(usize::from(first), usize::from(second));
+        for db in [first, second] {
+            watch::touch_existing(self.core, db);
+            self.core.database_touched(db);
+        }
         self.core.stats.dirty += 1;
         Ok(())
     }
@@ -211,6 +238,7 @@ impl ServerCommands for ShardCx<'_> {
 
 /// Empties a database; what was in it is dropped in slices.
 fn flush(core: &mut Core, db: usize) {
+    watch::touch_existing(core, db as u8);
     let database = core.keyspace.flush(db);
     core.stats.dirty += database.len() as u64;
     core.graveyard.bury_database(database);

@@ -5,9 +5,12 @@
 
 use std::fmt::Write;
 
+use super::timeout;
 use crate::error::CommandError;
 use crate::keyspace::DATABASES;
-use crate::reply::{Bulk, Protocol, ReplyBuf};
+use crate::reply::{ArrayReply, Bulk, Protocol, ReplyBuf};
+use crate::shard::AfterCommand;
+use crate::shard::blocking::Wait;
 use crate::shard::clients::{Client, ReplyMode};
 use crate::shard::core::Core;
 use crate::table::{SessionCommands, args};
@@ -22,15 +25,22 @@ pub const KORA_VERSION: &str = env!("CARGO_PKG_VERSION");
 pub struct SessionCx<'s> {
     pub(crate) core: &'s mut Core,
     pub(crate) session: u32,
-    /// Set when the connection is to be closed once its replies are out.
-    pub(crate) closing: bool,
-    /// Set when what others keep for the client is to be forgotten: it is as if it had just connected.
-    pub(crate) starts_afresh: bool,
+    /// Inside EXEC: it must not wait.
+    pub(crate) nested: bool,
+    /// What is to be done with the connection then.
+    pub(crate) after: AfterCommand,
 }
 
 impl SessionCx<'_> {
     fn client(&mut self) -> &mut Client {
         self.core.clients.of(self.session)
+    }
+
+    /// Lets the client wait for nothing but time, outside EXEC.
+    fn wait_for_time(&mut self, deadline_ms: Option<u64>) {
+        if !self.nested {
+            self.core.wait = Some(Wait { keys: Vec::new(), awaited: "", deadline_ms });
+        }
     }
 
     fn authenticate(&mut self, username: Option<&[u8]>, password: &[u8]) -> Result<(), CommandError> {
@@ -83,19 +93,28 @@ pub fn describe(client: &Client, now_ms: u64) -> String {
     if client.no_touch {
         flags.push('T');
     }
+    if client.multi.is_some() {
+        flags.push('x');
+    }
+    if client.waiting.is_some() {
+        flags.push('b');
+    }
     if flags.is_empty() {
         flags.push('N');
     }
     let mut line = String::with_capacity(256);
     let age = now_ms.saturating_sub(client.created_ms) / 1000;
     let idle = now_ms.saturating_sub(client.last_ms) / 1000;
-    let memory = client.query_bytes + client.query_free + client.output_bytes;
+    let multi = client.multi.as_deref();
+    let queued = multi.map_or(-1, |multi| multi.ends.len() as i64);
+    let queued_bytes = multi.map_or(0, |multi| multi.frames.len());
+    let memory = client.query_bytes + client.query_free + client.output_bytes + queued_bytes;
     let resp = if client.protocol == Protocol::Resp3 { 3 } else { 2 };
     let command = client.last_command.map_or("NULL", |id| id.info().name);
     write!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={flags} db={} sub={} psub={} ssub={} multi=-1 \
-         qbuf={} qbuf-free={} argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={command} \
+        "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={flags} db={} sub={} psub={} ssub={} multi={queued} \
+         qbuf={} qbuf-free={} argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={command} \
          user=default redir=-1 resp={resp} lib-name={} lib-ver={}",
         client.id,
         client.peer.addr,
@@ -176,9 +195,9 @@ impl SessionCommands for SessionCx<'_> {
     }
 
     fn quit(&mut self, _: args::Quit<'_>) -> Result<(), CommandError> {
-        self.closing = true;
+        self.after.closing = true;
         // Nothing is sent to it any more, from before its last reply on.
-        self.starts_afresh = true;
+        self.after.starts_afresh = true;
         Ok(())
     }
 
@@ -192,8 +211,68 @@ impl SessionCommands for SessionCx<'_> {
         client.reply_mode = ReplyMode::On;
         client.no_evict = false;
         client.no_touch = false;
-        self.starts_afresh = true;
+        client.leave_multi();
+        self.after.starts_afresh = true;
+        self.core.unwatch(self.session);
         Ok("RESET")
+    }
+
+    fn multi(&mut self) -> Result<(), CommandError> {
+        self.client().enter_multi();
+        Ok(())
+    }
+
+    /// Without MULTI; with it, the shard runs the transaction.
+    fn exec(&mut self, _: &mut ReplyBuf) -> Result<(), CommandError> {
+        Err(CommandError::Text("ERR EXEC without MULTI"))
+    }
+
+    fn discard(&mut self) -> Result<(), CommandError> {
+        if self.client().leave_multi().is_none() {
+            return Err(CommandError::Text("ERR DISCARD without MULTI"));
+        }
+        self.core.unwatch(self.session);
+        Ok(())
+    }
+
+    fn unwatch(&mut self) -> Result<(), CommandError> {
+        self.core.unwatch(self.session);
+        Ok(())
+    }
+
+    /// There are no replicas, so that whoever asks for none has them all and anyone else waits in vain.
+    fn wait(&mut self, args::Wait { numreplicas, timeout }: args::Wait) -> Result<i64, CommandError> {
+        let deadline_ms = timeout::milliseconds(timeout, self.core.now_ms)?;
+        if numreplicas > 0 {
+            self.wait_for_time(deadline_ms);
+        }
+        Ok(0)
+    }
+
+    /// Nothing is written to disk, so there is no local copy to wait for either.
+    fn waitaof(
+        &mut self,
+        args::Waitaof { numlocal, numreplicas, timeout }: args::Waitaof,
+        reply: ArrayReply<'_, i64>,
+    ) -> Result<(), CommandError> {
+        if !(0..=1).contains(&numlocal) {
+            return Err(CommandError::OutOfRange);
+        }
+        if numreplicas < 0 {
+            return Err(CommandError::NotPositive);
+        }
+        let deadline_ms = timeout::milliseconds(timeout, self.core.now_ms)?;
+        if numlocal > 0 {
+            let text = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
+            return Err(CommandError::Text(text));
+        }
+        if numreplicas > 0 {
+            self.wait_for_time(deadline_ms);
+        }
+        let mut counts = reply.open(2);
+        counts.push(0);
+        counts.push(0);
+        Ok(())
     }
 
     fn client_id(&mut self) -> Result<i64, CommandError> {

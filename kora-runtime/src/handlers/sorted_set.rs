@@ -5,6 +5,7 @@
 //! difference, [`pops`] what takes members out, [`random`] the choices by chance.
 
 mod aggregate;
+mod blocking;
 mod pops;
 mod random;
 mod ranges;
@@ -98,6 +99,35 @@ impl Terms {
 }
 
 impl SortedSetCommands for ShardCx<'_> {
+    fn bzmpop(
+        &mut self,
+        args::Bzmpop { timeout, keys, side, count }: args::Bzmpop<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), CommandError> {
+        let extreme = match side {
+            args::BzmpopSide::Min => Extreme::Min,
+            args::BzmpopSide::Max => Extreme::Max,
+        };
+        let count = usize::try_from(count.unwrap_or(1)).unwrap_or(usize::MAX);
+        blocking::pop_or_wait(self, keys, extreme, (count, Shape::Keyed), timeout, reply)
+    }
+
+    fn bzpopmax(
+        &mut self,
+        args::Bzpopmax { keys, timeout }: args::Bzpopmax<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), CommandError> {
+        blocking::pop_or_wait(self, keys, Extreme::Max, (1, Shape::KeyedFlat), timeout, reply)
+    }
+
+    fn bzpopmin(
+        &mut self,
+        args::Bzpopmin { keys, timeout }: args::Bzpopmin<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Result<(), CommandError> {
+        blocking::pop_or_wait(self, keys, Extreme::Min, (1, Shape::KeyedFlat), timeout, reply)
+    }
+
     fn zadd(
         &mut self,
         args::Zadd { key, condition, comparison, change, increment, elements }: args::Zadd<'_>,

@@ -6,7 +6,8 @@
 
 use super::core::{Core, Push};
 use super::cx::ShardCx;
-use super::message::{Call, ShardId, read_note};
+use super::gate::PAUSED;
+use super::message::{Call, ShardId, TxnMessage, read_note};
 use super::session::Session;
 use super::{Shard, output_hard_limit_bytes};
 use crate::argv::Argv;
@@ -17,18 +18,54 @@ impl Shard {
     /// Does what was left to do. `current` is the session whose commands are being run, which is not in its place meanwhile.
     pub(super) fn attend(&mut self, mut current: Option<(u32, &mut Session)>) {
         while std::mem::take(&mut self.core.attention) {
+            if self.is_busy() {
+                // All else waits for the core that knows of it.
+                self.hand_out_pushes(current.as_mut().map(|(index, session)| (*index, &mut **session)));
+                break;
+            }
             let told = std::mem::take(&mut self.core.told);
             if !told.is_empty() {
                 with_extensions(&mut self.core, |_, extension, cx| extension.changed(cx, &told));
             }
-            for push in std::mem::take(&mut self.core.pushes) {
-                self.hand_out(&push, current.as_mut().map(|(index, session)| (*index, &mut **session)));
+            for (client_id, watched) in std::mem::take(&mut self.core.unwatched) {
+                self.tell_unwatched(client_id, &watched);
             }
+            for (session, ending) in std::mem::take(&mut self.core.unblocked) {
+                self.stop_waiting(session, ending);
+            }
+            if self.core.waiters.has_ready() {
+                self.serve_waiters();
+            }
+            if self.core.paused.is_none() && self.core.gate & PAUSED != 0 {
+                self.end_pause();
+            }
+            self.hand_out_pushes(current.as_mut().map(|(index, session)| (*index, &mut **session)));
             for (peer, notes) in self.core.notes.iter_mut().enumerate() {
                 if !notes.is_empty() {
                     self.outboxes[peer].notes.append(notes);
                 }
             }
+        }
+    }
+
+    /// Tells the owners of what a client watched that it does so no more.
+    fn tell_unwatched(&mut self, client_id: u64, watched: &[(u8, Box<[u8]>)]) {
+        let mut owners: Vec<ShardId> = watched.iter().map(|(db, key)| self.core.routing.owner(*db, key)).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        for owner in owners {
+            if owner == self.core.id {
+                self.core.watches.remove(client_id);
+                self.core.listen_anew();
+            } else {
+                self.outboxes[owner].messages.push(TxnMessage::Unwatch { client_id });
+            }
+        }
+    }
+
+    fn hand_out_pushes(&mut self, mut current: Option<(u32, &mut Session)>) {
+        for push in std::mem::take(&mut self.core.pushes) {
+            self.hand_out(&push, current.as_mut().map(|(index, session)| (*index, &mut **session)));
         }
     }
 
@@ -99,6 +136,9 @@ impl Shard {
 
     /// Lets extensions forget a client.
     pub(super) fn client_gone(&mut self, session: u32) {
+        if self.forget_when_done(session) {
+            return;
+        }
         with_extensions(&mut self.core, |_, extension, cx| extension.client_gone(cx, session));
     }
 }

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use super::gate;
+use super::message::{TxnId, frame_command};
 use crate::config::ClientClass;
 use crate::reply::Protocol;
 use crate::table::CommandId;
@@ -35,6 +37,30 @@ pub enum ReplyMode {
     SkipNext,
     /// Not for this command; then always again.
     Skip,
+}
+
+/// What a client has queued since MULTI.
+#[derive(Debug, Clone, Default)]
+pub struct Multi {
+    /// The commands' frames, one behind another.
+    pub frames: Vec<u8>,
+    /// Where each frame ends.
+    pub ends: Vec<usize>,
+    /// A command was refused: EXEC discards the transaction.
+    pub aborted: bool,
+}
+
+impl Multi {
+    /// One command's frame.
+    pub fn frame(&self, at: usize) -> &[u8] {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.frames[start..self.ends[at]]
+    }
+
+    /// The commands, each with its frame.
+    pub fn commands(&self) -> impl Iterator<Item = (CommandId, &[u8])> {
+        (0..self.ends.len()).map(|at| self.frame(at)).map(|frame| (frame_command(frame), frame))
+    }
 }
 
 /// One client.
@@ -70,6 +96,18 @@ pub struct Client {
     pub patterns: u32,
     /// Shard channels it has subscribed to.
     pub shard_channels: u32,
+    /// What makes its commands stop at the gate: bits of [`gate`](super::gate).
+    pub gate: u8,
+    /// Its transaction, between MULTI and EXEC.
+    pub multi: Option<Box<Multi>>,
+    /// What it watches.
+    pub watching: Vec<(u8, Box<[u8]>)>,
+    /// Bytes of those keys.
+    pub watching_bytes: usize,
+    /// What it waits for, by the waiter's name.
+    pub waiting: Option<TxnId>,
+    /// It waits no longer than a timeout.
+    pub waits_for_time: bool,
     /// When it connected, Unix milliseconds.
     pub created_ms: u64,
     /// When its last command came, Unix milliseconds.
@@ -105,6 +143,12 @@ impl Client {
             channels: 0,
             patterns: 0,
             shard_channels: 0,
+            gate: gate::OPEN,
+            multi: None,
+            watching: Vec::new(),
+            watching_bytes: 0,
+            waiting: None,
+            waits_for_time: false,
             created_ms: now_ms,
             last_ms: now_ms,
             last_command: None,
@@ -125,6 +169,20 @@ impl Client {
     #[inline]
     pub fn class(&self) -> ClientClass {
         if self.is_subscribed() { ClientClass::Pubsub } else { ClientClass::Normal }
+    }
+}
+
+impl Client {
+    /// Begins a transaction.
+    pub fn enter_multi(&mut self) {
+        self.multi = Some(Box::default());
+        self.gate |= gate::IN_MULTI;
+    }
+
+    /// Ends its transaction and hands it over.
+    pub fn leave_multi(&mut self) -> Option<Box<Multi>> {
+        self.gate &= !gate::IN_MULTI;
+        self.multi.take()
     }
 }
 
@@ -171,6 +229,17 @@ impl Clients {
     /// The session of a client, when it is one of this shard's.
     pub fn session_of(&self, id: u64) -> Option<u32> {
         self.sessions.get(&id).copied()
+    }
+
+    /// True while a client is here and still waits as this waiter.
+    pub fn waits(&self, id: u64, waiter: TxnId) -> bool {
+        let client = self.session_of(id).and_then(|session| self.slots[session as usize].as_ref());
+        client.is_some_and(|client| client.waiting == Some(waiter) && !client.kill)
+    }
+
+    /// Clients that wait in a blocking command.
+    pub fn blocked_len(&self) -> usize {
+        self.iter().filter(|client| client.waiting.is_some()).count()
     }
 
     /// All clients.

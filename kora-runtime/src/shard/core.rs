@@ -7,10 +7,17 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use ahash::RandomState;
+
+use super::blocking::{Ending, Wait};
+use super::busy::ScriptState;
 use super::clients::Clients;
-use super::message::ShardId;
+use super::gate::{self, Pause};
+use super::message::{ShardId, TxnId};
 use super::routing::Routing;
 use super::stats::{CommandStats, Meter, Stats};
+use super::waiters::{Waiter, Waiters};
+use super::watch::Watches;
 use crate::config::Config;
 use crate::host::Host;
 use crate::keyspace::{Database, Entry, Event, EventClass, Keyspace};
@@ -152,8 +159,26 @@ pub struct Core {
     pub(super) notes: Vec<Vec<u8>>,
     /// Bytes for clients of this shard.
     pub(super) pushes: Vec<Push>,
+    /// While a command runs on keys that were brought here: those keys, with their databases.
+    pub(super) gathered: Option<Vec<(u8, Box<[u8]>)>>,
+    /// What clients watch among the keys here.
+    pub watches: Watches,
+    /// Who waits for keys here.
+    pub waiters: Waiters,
+    /// Set by a handler that found nothing and may wait; whoever ran it takes it.
+    pub(crate) wait: Option<Wait>,
+    /// Clients that stopped watching, with what they watched; their owners are told.
+    pub(super) unwatched: Vec<(u64, Vec<(u8, Box<[u8]>)>)>,
+    /// Clients that are to wait no more.
+    pub(crate) unblocked: Vec<(u32, Ending)>,
+    /// What makes every command stop at the gate: bits of [`gate`](super::gate).
+    pub(super) gate: u8,
+    /// CLIENT PAUSE.
+    pub(super) paused: Option<Pause>,
     /// The client whose command runs, 0 for none: it may not want to hear of its own changes.
     pub(crate) acting_client: u64,
+    /// The script that runs here, for those who ask meanwhile.
+    pub(crate) script: Rc<ScriptState>,
 }
 
 impl std::fmt::Debug for Core {
@@ -162,7 +187,86 @@ impl std::fmt::Debug for Core {
     }
 }
 
+/// What a core is made with; the fields mean what [`ShardOptions`](super::ShardOptions) says.
+pub(super) struct CoreOptions {
+    pub(super) id: ShardId,
+    pub(super) routing: Routing,
+    pub(super) seeds: RandomState,
+    pub(super) random_seed: u64,
+    pub(super) config: Config,
+    pub(super) host: Arc<dyn Host>,
+    pub(super) now_ms: u64,
+    pub(super) extensions: Extensions,
+}
+
 impl Core {
+    /// An empty core.
+    pub(super) fn new(options: CoreOptions) -> Self {
+        let CoreOptions { id, routing, seeds, random_seed, config, host, now_ms, extensions } = options;
+        let shards = routing.shards();
+        Self {
+            watches: Watches::new(&seeds),
+            waiters: Waiters::new(&seeds),
+            wait: None,
+            gathered: None,
+            unwatched: Vec::new(),
+            unblocked: Vec::new(),
+            gate: gate::OPEN,
+            paused: None,
+            id,
+            shards,
+            routing,
+            keyspace: Keyspace::new(seeds),
+            now_ms,
+            random: Random::new(random_seed),
+            config,
+            stats: Stats::default(),
+            command_stats: CommandStats::default(),
+            meter: Meter::default(),
+            connections_before_reset: (0, 0),
+            clients: Clients::default(),
+            graveyard: Graveyard::default(),
+            host,
+            active_expire: true,
+            sweep_at: (0, 0),
+            effects: EffectSink::Nobody,
+            listening: false,
+            attention: false,
+            extensions,
+            extensions_listen: false,
+            told: Vec::new(),
+            notes: vec![Vec::new(); shards],
+            pushes: Vec::new(),
+            acting_client: 0,
+            script: Rc::default(),
+        }
+    }
+
+    /// A core without keys that answers for this one while it is away.
+    pub(super) fn stand_in(&self, extensions: Extensions) -> Self {
+        let mut stand_in = Self::new(CoreOptions {
+            id: self.id,
+            routing: self.routing.clone(),
+            seeds: self.keyspace.seeds().clone(),
+            random_seed: 0,
+            config: self.config.clone(),
+            host: Arc::clone(&self.host),
+            now_ms: self.now_ms,
+            extensions,
+        });
+        stand_in.script = Rc::clone(&self.script);
+        stand_in
+    }
+
+    /// Takes over what was left at its stand-in.
+    pub(super) fn adopt(&mut self, stand_in: &mut Self) {
+        self.now_ms = stand_in.now_ms;
+        self.pushes.append(&mut stand_in.pushes);
+        self.unwatched.append(&mut stand_in.unwatched);
+        self.unblocked.append(&mut stand_in.unblocked);
+        self.attention = true;
+    }
+
     /// Tells whoever listens that a key changed, and counts it.
     #[inline]
     pub fn changed(&mut self, db: u8, event: Event, key: &[u8]) {
@@ -185,6 +289,8 @@ impl Core {
                 return;
             }
         }
+        self.watches.touched(db, key);
+        self.attention |= self.waiters.touched(db, key);
         if self.extensions_listen || self.config.notify_keyspace_events.wants(event.class()) {
             self.leave(db, event, key);
         }
@@ -241,7 +347,61 @@ impl Core {
     /// Finds out again whether anyone hears of changes; to be called whenever someone starts or stops to.
     pub(crate) fn listen_anew(&mut self) {
         let told_elsewhere = self.extensions_listen || self.config.notify_keyspace_events.any();
-        self.listening = !matches!(self.effects, EffectSink::Nobody) || told_elsewhere;
+        self.listening = !matches!(self.effects, EffectSink::Nobody)
+            || told_elsewhere
+            || !self.watches.is_empty()
+            || !self.waiters.is_empty();
+    }
+
+    /// Puts a waiter in line for keys of this shard.
+    pub(super) fn wait_for(&mut self, waiter: Waiter, db: u8, keys: &[Box<[u8]>]) {
+        self.waiters.add(waiter, db, keys);
+        self.listen_anew();
+    }
+
+    /// A database's contents were exchanged: what waiters wait for may be there.
+    pub(crate) fn database_touched(&mut self, db: u8) {
+        self.attention |= self.waiters.database_touched(db);
+    }
+
+    /// Takes a waiter out of all lines of this shard.
+    pub(super) fn waits_no_more(&mut self, waiter: TxnId) {
+        self.waiters.remove(waiter);
+        self.listen_anew();
+    }
+
+    /// The client of a session watches nothing any more.
+    pub(crate) fn unwatch(&mut self, session: u32) {
+        let client = self.clients.of(session);
+        client.watching_bytes = 0;
+        let watched = std::mem::take(&mut client.watching);
+        if !watched.is_empty() {
+            self.unwatched.push((client.id, watched));
+            self.attention = true;
+        }
+    }
+
+    /// Pauses clients; a pause that is longer, or for more commands, is not shortened.
+    pub(crate) fn pause(&mut self, until_ms: u64, all: bool) {
+        let earlier = self.paused.unwrap_or(Pause { until_ms: 0, all: false });
+        self.paused = Some(Pause { until_ms: until_ms.max(earlier.until_ms), all: all || earlier.all });
+        self.gate |= gate::PAUSED;
+    }
+
+    /// Ends a pause. Commands that waited go on after the command that runs.
+    pub(crate) fn unpause(&mut self) {
+        self.attention |= self.paused.take().is_some();
+    }
+
+    /// Has a client of this shard wait no more; false when it does not wait.
+    pub(crate) fn unblock(&mut self, client_id: u64, ending: Ending) -> bool {
+        let Some(session) = self.clients.session_of(client_id) else { return false };
+        let waits = self.clients.of(session).waiting.is_some();
+        if waits {
+            self.unblocked.push((session, ending));
+            self.attention = true;
+        }
+        waits
     }
 
     /// Leaves bytes for sessions of this shard.

@@ -11,7 +11,9 @@ use std::rc::Rc;
 
 use ahash::RandomState;
 
+use super::blocking::Wait;
 use super::core::{Core, Push};
+use super::gate;
 use super::message::{Call, ShardId, write_note};
 use crate::argv::Argv;
 use crate::error::CommandError;
@@ -98,6 +100,10 @@ impl<'s> ShardCx<'s> {
     pub fn set_subscriptions(&mut self, session: u32, channels: u32, patterns: u32, shard_channels: u32) {
         let client = self.core.clients.of(session);
         (client.channels, client.patterns, client.shard_channels) = (channels, patterns, shard_channels);
+        client.gate &= !gate::SUBSCRIBED;
+        if client.is_subscribed() {
+            client.gate |= gate::SUBSCRIBED;
+        }
     }
 
     /// Leaves bytes for sessions of this shard; they get them between replies, never inside one.
@@ -110,6 +116,28 @@ impl<'s> ShardCx<'s> {
         assert!(shard != self.core.id, "an extension need not write to itself");
         write_note(&mut self.core.notes[shard], slot, note);
         self.core.attention = true;
+    }
+
+    /// Says that the command found nothing and that its client may wait for `keys` to hold an `awaited` value (a word of TYPE). The reply that the handler then
+    /// makes is the one of a client that waits in vain, and of one that may not wait because it is inside EXEC or a script.
+    pub fn wait<'k>(
+        &mut self,
+        keys: impl IntoIterator<Item = &'k [u8]>,
+        awaited: &'static str,
+        deadline_ms: Option<u64>,
+    ) {
+        if !self.call.nested {
+            let keys = keys.into_iter().map(Box::from).collect();
+            self.core.wait = Some(Wait { keys, awaited, deadline_ms });
+        }
+    }
+
+    /// Watches a key for the client.
+    pub fn watch(&mut self, key: &[u8]) {
+        // A key that has expired is gone before it is watched.
+        self.find(key);
+        self.core.watches.add(self.call.client_id, self.call.db, key);
+        self.core.listen_anew();
     }
 
     /// Whether extensions are to hear of changes from now on.

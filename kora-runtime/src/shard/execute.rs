@@ -11,13 +11,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::core::Core;
 use super::cx::ShardCx;
+use super::merge;
 use super::message::Call;
 use super::stats::SAMPLE_EVERY;
 use crate::argv::Argv;
 use crate::error::CommandError;
 use crate::reply::ReplyBuf;
 use crate::resp::value::is_error;
-use crate::table::{self, Access, CommandId};
+use crate::table::{self, Access, CommandId, Merge, Route};
 
 /// Runs a command and appends its reply, whatever happens.
 #[inline]
@@ -27,6 +28,29 @@ pub fn execute(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, reply
     if let Err(error) = perform(core, call, id, argv, reply) {
         core.command_stats.of(id).failed += 1;
         refuse(core, &error, reply);
+    }
+}
+
+/// Runs a command whose keys are all here. With one shard this is also how commands over all shards run: their one part goes through the same
+/// merge as several would.
+#[inline]
+pub fn execute_merged(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, reply: &mut ReplyBuf) {
+    if let Route::AllShards(merge @ Merge::Custom(_)) | Route::Scatter(merge @ Merge::Custom(_)) = id.info().route {
+        let mut part = ReplyBuf::new(call.protocol);
+        execute(core, call, id, argv, &mut part);
+        merge::merge(merge, argv, &[part.as_bytes()], &[], reply);
+        return;
+    }
+    execute(core, call, id, argv, reply);
+}
+
+/// Runs a command that travelled here as a frame: one of its own, or the whole of an EXEC.
+#[inline]
+pub fn execute_frame(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, reply: &mut ReplyBuf) {
+    if id == CommandId::Exec {
+        super::exec::run_batch(core, call, argv, reply);
+    } else {
+        execute(core, call, id, argv, reply);
     }
 }
 

@@ -44,6 +44,21 @@ impl Scope {
         Self::Keys(keys)
     }
 
+    /// Widens this scope by another one of the same shard.
+    pub fn join(&mut self, other: Scope) {
+        let strongest = match (self.mode(), other.mode()) {
+            (Mode::Shared, Mode::Shared) => Mode::Shared,
+            _ => Mode::Exclusive,
+        };
+        *self = match (std::mem::replace(self, Self::Whole(strongest)), other) {
+            (Self::Keys(mut keys), Self::Keys(more)) => {
+                keys.extend(more);
+                Self::of_keys(keys)
+            }
+            _ => Self::Whole(strongest),
+        };
+    }
+
     fn mode(&self) -> Mode {
         match self {
             Self::Keys(keys) if keys.iter().all(|(_, mode)| *mode == Mode::Shared) => Mode::Shared,
@@ -138,6 +153,14 @@ impl Intents {
     pub fn whole_conflicts(&self, mode: Mode) -> bool {
         let place = Place { ticket: Ticket(u64::MAX), mode, whole: true, granted: false };
         !self.grant_everything && self.shard.iter().any(|other| !place.admits(other, false))
+    }
+
+    /// Whether something with this scope now has to wait its turn.
+    pub fn scope_conflicts(&self, scope: &Scope) -> bool {
+        match scope {
+            Scope::Keys(keys) => keys.iter().any(|(key, mode)| self.conflicts(key, *mode)),
+            Scope::Whole(mode) => self.whole_conflicts(*mode),
+        }
     }
 
     /// Takes a place behind everything that has arrived. True when it is granted at once.

@@ -17,6 +17,7 @@ use crate::keyspace::Detached;
 use crate::reply::Protocol;
 use crate::shard::core::Effect;
 use crate::shard::intents::Scope;
+use crate::shard::waiters::Waiter;
 use crate::table::CommandId;
 
 /// A shard's number, from 0.
@@ -123,6 +124,24 @@ pub enum TxnMessage {
         /// What to do once the intents are granted.
         part: Part,
     },
+    /// Coordinator to a participant that holds its intents: do this too, and report again.
+    Step {
+        /// Which transaction.
+        txn: TxnId,
+        /// What to do.
+        work: Work,
+        /// What it runs under.
+        call: Call,
+    },
+    /// Coordinator to a participant that holds its intents: put these in place, and go on holding.
+    Store {
+        /// Which transaction's client it is.
+        client_id: u64,
+        /// As in `Finish`.
+        writes: Vec<Write>,
+        /// As in `Finish`.
+        effects: Vec<Effect>,
+    },
     /// Coordinator to a shard: run this now, without any intent.
     Scatter {
         /// Which transaction.
@@ -151,7 +170,47 @@ pub enum TxnMessage {
         writes: Vec<Write>,
         /// What happened to them, for those who listen at their owner.
         effects: Vec<Effect>,
+        /// What becomes of a client that waits, or waited, for keys here.
+        waiter: WaiterNews,
     },
+    /// Home to owner: a client watches nothing any more.
+    Unwatch {
+        /// Which client.
+        client_id: u64,
+    },
+    /// Owner to home: a key that this waiter waits for may be ready; its line is paused until the answer.
+    Offer {
+        /// Who is first in line.
+        waiter: TxnId,
+        /// Who asks.
+        owner: ShardId,
+    },
+    /// Home to owner: this waiter waits no more.
+    Withdraw {
+        /// Who.
+        waiter: TxnId,
+    },
+}
+
+/// What a transaction that a blocking command began means for the lines of waiters at an owner.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum WaiterNews {
+    /// Nothing: it was no such transaction, or it found something at once.
+    #[default]
+    Nothing,
+    /// It found nothing: its client waits for those of these keys that live here.
+    Waits {
+        /// The client as a waiter.
+        waiter: Waiter,
+        /// In which database.
+        db: u8,
+        /// All keys it waits for.
+        keys: Vec<Box<[u8]>>,
+    },
+    /// It was tried again, found nothing and stays in line.
+    Stays(TxnId),
+    /// It was tried again and is done.
+    Gone(TxnId),
 }
 
 /// One participant's part of a transaction.
@@ -165,13 +224,27 @@ pub struct Part {
     pub call: Call,
 }
 
+impl Part {
+    /// The values it hands over.
+    pub fn fetches(&self) -> Vec<Fetch> {
+        match &self.work {
+            Work::Fetch(fetches) => fetches.clone(),
+            Work::Run(_) | Work::RunAll(_) | Work::Vote(_) => Vec::new(),
+        }
+    }
+}
+
 /// What a participant does once its intents are granted.
 #[derive(Debug)]
 pub enum Work {
     /// Runs a command on its own keys and hands the encoded reply back.
     Run(Vec<u8>),
+    /// Runs commands on its own keys, each under its own call, and hands the encoded replies back.
+    RunAll(Vec<(Call, Vec<u8>)>),
     /// Hands values over: moved out when the transaction may change them, copied when it only reads.
     Fetch(Vec<Fetch>),
+    /// Nothing but holding, and telling whether something that this client watches here has changed.
+    Vote(u64),
 }
 
 /// One key to hand over.
@@ -190,8 +263,12 @@ pub struct Fetch {
 pub enum Outcome {
     /// An encoded reply.
     Reply(Vec<u8>),
+    /// Encoded replies, in order.
+    Replies(Vec<Vec<u8>>),
     /// The values of the keys that were to be fetched, in that order.
     Values(Vec<Option<Detached>>),
+    /// Whether something watched has changed.
+    Vote(bool),
 }
 
 /// A value on its way to its owner.
@@ -250,6 +327,12 @@ pub fn read_frame(frame: &[u8], spans: &mut Vec<Span>) -> CommandId {
         spans.push(Span { start, len });
         start += len;
     }
+    CommandId::from_number(number).expect("a frame names a command")
+}
+
+/// The command of a frame.
+pub fn frame_command(frame: &[u8]) -> CommandId {
+    let number = u16::from_le_bytes(frame[..2].try_into().expect("two bytes"));
     CommandId::from_number(number).expect("a frame names a command")
 }
 

@@ -9,49 +9,55 @@
 //! ARCHITECTURE.md, "The life of a request", tells the whole story.
 
 mod attention;
+pub mod blocking;
+pub mod busy;
 pub mod clients;
 pub mod core;
 pub mod cx;
+mod exec;
 pub mod execute;
+pub mod gate;
 pub mod intents;
 pub mod merge;
 pub mod message;
+pub mod nested;
 mod output;
 mod peers;
+pub mod places;
 pub mod plan;
 pub mod route;
 pub mod routing;
+mod script;
 pub mod session;
 pub mod stats;
 mod subscriber;
 pub mod transaction;
+pub mod waiters;
+pub mod watch;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use ahash::RandomState;
+use corosensei::stack::DefaultStack;
 
-use self::clients::{Client, Clients, Peer, ReplyMode};
-use self::core::{Core, EffectHook, EffectSink, Graveyard};
-use self::execute::{count, execute, refuse};
-use self::intents::Scope;
-use self::message::{Call, Envelope, ShardId, TxnMessage, write_frame, write_request};
+use self::clients::{Client, Peer, ReplyMode};
+use self::core::{Core, CoreOptions, EffectHook, EffectSink};
+use self::execute::{count, execute_merged, refuse};
+use self::message::{Call, Envelope, ShardId, TxnId, TxnMessage, write_frame, write_request};
 use self::plan::{Plan, plan};
 use self::routing::Routing;
 use self::session::Session;
-use self::stats::{CommandStats, Meter, Stats};
 use self::transaction::{Step, Target, Transactions, scope_of};
 use crate::argv::{Argv, Span};
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::handlers::session::SessionCx;
 use crate::host::Host;
-use crate::keyspace::Keyspace;
 use crate::limits;
-use crate::random::Random;
 use crate::reply::{Protocol, ReplyBuf};
 use crate::resp::decode::{DecodeLimits, Decoded};
-use crate::table::{self, CommandId, Extensions, Flags, KeySpec, Resolved, Route};
+use crate::table::{self, CommandId, Extensions, Flags, KeySpec, Resolved};
 
 /// What a shard is made with.
 pub struct ShardOptions {
@@ -71,6 +77,17 @@ pub struct ShardOptions {
     pub now_ms: u64,
     /// What kora-ext plugs in; commands of a group that is not there reply with an error.
     pub extensions: Extensions,
+    /// Those that answer while a script is stuck and the others are with it: SCRIPT KILL and its kind.
+    pub busy_extensions: Extensions,
+}
+
+/// What a command about the connection leaves to be done with it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct AfterCommand {
+    /// It is to be closed once its replies are out.
+    pub(crate) closing: bool,
+    /// What others keep for the client is to be forgotten, as if it had just connected.
+    pub(crate) starts_afresh: bool,
 }
 
 /// What one turn of a command came to.
@@ -83,8 +100,22 @@ enum Flow {
 
 /// One shard.
 pub struct Shard {
-    core: Core,
+    core: Box<Core>,
+    /// What takes the core's place while a unit owns it.
+    stand_in: Option<Box<Core>>,
+    /// What the stand-in is to have; taken when there is one.
+    busy_extensions: Option<Extensions>,
+    /// The stack that the last unit ran on.
+    script_stack: Option<DefaultStack>,
+    /// A unit that runs for too long.
+    aside: Option<busy::Aside>,
     transactions: Transactions,
+    /// Transactions of clients of this shard that run in steps.
+    execs: BTreeMap<TxnId, exec::Run>,
+    /// Sessions that wait, by the waiter's name.
+    blocked: BTreeMap<TxnId, u32>,
+    /// When they give up, Unix milliseconds.
+    deadlines: BTreeSet<(u64, TxnId)>,
     sessions: Vec<Option<Box<Session>>>,
     free: Vec<u32>,
     generations: u32,
@@ -112,37 +143,29 @@ impl std::fmt::Debug for Shard {
 impl Shard {
     /// An empty shard.
     pub fn new(options: ShardOptions) -> Self {
-        let ShardOptions { id, shards, seeds, random_seed, config, host, now_ms, extensions } = options;
+        let ShardOptions { id, shards, seeds, random_seed, config, host, now_ms, extensions, busy_extensions } =
+            options;
         assert!(id < shards && shards <= route::SHARDS_MAX, "shard {id} of {shards}");
+        let routing = Routing::new(seeds.clone(), shards, config.locality.clone(), config.pinned_databases);
         let mut shard = Self {
             transactions: Transactions::new(id, &seeds),
-            core: Core {
+            execs: BTreeMap::new(),
+            blocked: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            core: Box::new(Core::new(CoreOptions {
                 id,
-                shards,
-                routing: Routing::new(seeds.clone(), shards),
-                keyspace: Keyspace::new(seeds),
-                now_ms,
-                random: Random::new(random_seed),
+                routing,
+                seeds,
+                random_seed,
                 config,
-                stats: Stats::default(),
-                command_stats: CommandStats::default(),
-                meter: Meter::default(),
-                connections_before_reset: (0, 0),
-                clients: Clients::default(),
-                graveyard: Graveyard::default(),
                 host,
-                active_expire: true,
-                sweep_at: (0, 0),
-                effects: EffectSink::Nobody,
-                listening: false,
-                attention: false,
+                now_ms,
                 extensions,
-                extensions_listen: false,
-                told: Vec::new(),
-                notes: vec![Vec::new(); shards],
-                pushes: Vec::new(),
-                acting_client: 0,
-            },
+            })),
+            stand_in: None,
+            busy_extensions: Some(busy_extensions),
+            script_stack: None,
+            aside: None,
             sessions: Vec::new(),
             free: Vec::new(),
             generations: 0,
@@ -201,10 +224,17 @@ impl Shard {
 
     /// Closes a session. Replies that are still on their way to it are dropped when they come.
     pub fn close(&mut self, session: u32) {
-        self.sessions[session as usize] = None;
+        if self.close_when_done(session) {
+            return;
+        }
+        if let Some(mut open) = self.sessions[session as usize].take() {
+            self.leave_lines(&mut open);
+        }
+        self.core.unwatch(session);
         self.client_gone(session);
         self.core.clients.remove(session);
         self.free.push(session);
+        self.settle();
     }
 
     /// The buffer that a session's bytes are read into, behind what is there. [`Shard::run`] takes them from there.
@@ -231,7 +261,11 @@ impl Shard {
 
     /// True when more input is welcome: nothing is stalled and the client takes its replies.
     pub fn wants_input(&self, session: u32) -> bool {
-        self.session(session).is_some_and(|session| !session.stalled && !session.closing)
+        self.session(session).is_some_and(|session| {
+            // A client that waits is read on, so that its going is noticed.
+            let waits = session.blocked.is_some() && session.input.len() < limits::BLOCKED_INPUT_BYTES_MAX;
+            (!session.stalled || waits) && !session.closing
+        })
     }
 
     /// Bytes that wait for the socket. There may be more behind them: the session is dirty again when these were written.
@@ -287,6 +321,7 @@ impl Shard {
             }
         }
         for session in self.core.clients.take_killed() {
+            self.stop_waiting(session, blocking::Ending::Killed);
             into.push(session);
         }
     }
@@ -410,6 +445,7 @@ impl Shard {
         let (id, argv) = match table::resolve(words) {
             Resolved::Command { id, words: name_words } => (id, words.range(name_words, words.len())),
             unknown => {
+                self.abort_transaction(index);
                 self.refuse_here(index, session, protocol, &unknown_command(words, &unknown));
                 return Flow::Next;
             }
@@ -417,6 +453,7 @@ impl Shard {
         let info = id.info();
         if !info.arity_allows(argv.len()) {
             self.core.command_stats.of(id).rejected += 1;
+            self.abort_transaction(index);
             self.refuse_here(index, session, protocol, &CommandError::WrongArity(info.name));
             return Flow::Next;
         }
@@ -427,10 +464,6 @@ impl Shard {
             return Flow::Next;
         }
         client.last_command = Some(id);
-        if client.is_subscribed() && protocol == Protocol::Resp2 && self.in_subscriber_mode(index, session, id, argv) {
-            return Flow::Next;
-        }
-        let client = self.core.clients.of(index);
         let call = Call {
             db: client.db,
             protocol,
@@ -439,12 +472,17 @@ impl Shard {
             nested: false,
             client_id: client.id,
         };
+        if (client.gate | self.core.gate) != gate::OPEN || info.flags.intersects(gate::ROWS) {
+            if let Some(flow) = self.at_the_gate(index, session, call, id, argv) {
+                return flow;
+            }
+        }
         match plan(id, argv, call, &self.core.routing) {
             Plan::Session => {
                 if !session.is_settled() {
                     return Flow::Wait;
                 }
-                self.run_on_session(index, session, id, argv);
+                self.run_on_session(index, session, call, id, argv);
                 Flow::Next
             }
             Plan::Here => self.run_here(index, session, call, id, argv, false),
@@ -493,7 +531,7 @@ impl Shard {
                 let mut frame = Vec::new();
                 write_frame(&mut frame, id, argv);
                 let mut steps = std::mem::take(&mut self.steps);
-                self.transactions.begin(to, call, frame, transaction, &mut steps);
+                self.transactions.begin(to, call, frame, transaction, None, &mut steps);
                 self.steps = steps;
                 Flow::Next
             }
@@ -531,41 +569,44 @@ impl Shard {
         Flow::Next
     }
 
+    /// Whether a command of this shard has to wait its turn.
+    fn meets_any_intent(&self, id: CommandId, argv: Argv<'_>) -> bool {
+        !self.transactions.intents.is_empty() && self.meets_intent(id, argv)
+    }
+
     fn meets_intent(&self, id: CommandId, argv: Argv<'_>) -> bool {
         let intents = &self.transactions.intents;
         if let (KeySpec::One(at), Some(key)) = (id.info().keys, argv.get(0)) {
             return intents.conflicts(argv.get(at).unwrap_or(key), plan::mode_of(id.info().access));
         }
-        match scope_of(id, argv) {
-            Scope::Keys(keys) => keys.iter().any(|(key, mode)| intents.conflicts(key, *mode)),
-            Scope::Whole(mode) => intents.whole_conflicts(mode),
-        }
+        intents.scope_conflicts(&scope_of(id, argv))
     }
 
-    fn run_on_session(&mut self, index: u32, session: &mut Session, id: CommandId, argv: Argv<'_>) {
+    fn run_on_session(&mut self, index: u32, session: &mut Session, call: Call, id: CommandId, argv: Argv<'_>) {
         let core = &mut self.core;
-        count(core, id);
-        let protocol = core.clients.of(index).protocol;
-        let (mut closing, mut starts_afresh) = (false, false);
+        let mut after = AfterCommand::default();
+        let mut wait = None;
+        let mut null_reply = Vec::new();
         session.reply_here(
-            protocol,
+            core.clients.of(index).protocol,
             |keep| *keep,
             |reply| {
                 let mark = reply.len();
-                let mut cx = SessionCx { core: &mut *core, session: index, closing: false, starts_afresh: false };
-                let outcome = table::dispatch_session(&mut cx, id, argv, reply);
-                (closing, starts_afresh) = (cx.closing, cx.starts_afresh);
-                if let Err(error) = outcome {
-                    reply.truncate(mark);
-                    core.command_stats.of(id).failed += 1;
-                    refuse(core, &error, reply);
+                after = session_command(core, index, id, argv, false, reply);
+                wait = core.wait.take();
+                if wait.is_some() {
+                    null_reply = reply.as_bytes()[mark..].to_vec();
                 }
-                core.clients.of(index).reply_mode == ReplyMode::On
+                wait.is_none() && core.clients.of(index).reply_mode == ReplyMode::On
             },
         );
-        session.closing |= closing;
-        if starts_afresh {
+        session.closing |= after.closing;
+        if after.starts_afresh {
             self.client_gone(index);
+        }
+        if let Some(wait) = wait {
+            self.wait_here(index, session, call, Vec::new(), wait, null_reply);
+            return;
         }
         let mode = self.core.clients.of(index).reply_mode;
         self.after_reply(index, mode);
@@ -598,6 +639,9 @@ impl Shard {
 
     /// One slice of background work: expired keys, values to drop. True when more waits, so that the next slice should follow soon.
     pub fn maintain(&mut self) -> bool {
+        if self.is_busy() {
+            return false;
+        }
         self.core.meter.sample(self.core.now_ms, &self.core.stats);
         let expiring = self.core.sweep_expired();
         let dropping = self.core.graveyard.dig();
@@ -657,19 +701,28 @@ fn keep_spare(spare: &mut Vec<Vec<u8>>, mut buffer: Vec<u8>) {
     }
 }
 
-/// Runs a command whose keys are all here. With one shard this is also how commands over all shards run: their one part goes through the same
-/// merge as several would.
-#[inline]
-fn execute_merged(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, reply: &mut ReplyBuf) {
-    if let Route::AllShards(merge @ table::Merge::Custom(_)) | Route::Scatter(merge @ table::Merge::Custom(_)) =
-        id.info().route
-    {
-        let mut part = ReplyBuf::new(call.protocol);
-        execute(core, call, id, argv, &mut part);
-        merge::merge(merge, argv, &[part.as_bytes()], &[], reply);
-        return;
+/// Runs a command about the connection itself and appends its reply. True when the connection is to be closed.
+fn session_command(
+    core: &mut Core,
+    index: u32,
+    id: CommandId,
+    argv: Argv<'_>,
+    nested: bool,
+    reply: &mut ReplyBuf,
+) -> AfterCommand {
+    count(core, id);
+    let protocol = core.clients.of(index).protocol;
+    reply.set_protocol(protocol);
+    let mark = reply.len();
+    let mut cx = SessionCx { core: &mut *core, session: index, nested, after: AfterCommand::default() };
+    let outcome = table::dispatch_session(&mut cx, id, argv, reply);
+    let after = cx.after;
+    if let Err(error) = outcome {
+        reply.truncate(mark);
+        core.command_stats.of(id).failed += 1;
+        refuse(core, &error, reply);
     }
-    execute(core, call, id, argv, reply);
+    after
 }
 
 /// The error for words that name no command, with Redis's text.

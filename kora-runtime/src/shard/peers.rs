@@ -4,8 +4,9 @@
 //! Refuses to know: clients' bytes, and how a command is planned.
 //! Start at [`Shard::receive`] and [`Shard::end_tick`].
 
-use super::execute::execute;
+use super::execute::execute_frame;
 use super::message::{Envelope, ReplyTo, ShardId, begin_reply, read_frame, read_reply, read_request, seal};
+use super::script::may_run_script;
 use super::session::Session;
 use super::transaction::{Step, Target, scope_of};
 use super::{Shard, keep_spare};
@@ -15,6 +16,9 @@ use crate::reply::ReplyBuf;
 impl Shard {
     /// Handles what another shard sent.
     pub fn receive(&mut self, from: ShardId, envelope: Envelope) {
+        if self.is_busy() {
+            return self.receive_busy(from, envelope);
+        }
         let Envelope { requests, replies, messages, notes } = envelope;
         self.deliver_all(&replies);
         let mut steps = std::mem::take(&mut self.steps);
@@ -44,18 +48,36 @@ impl Shard {
                 self.transactions.park(Target { shard: from, to }, call, frame.to_vec(), scope_of(id, argv));
                 continue;
             }
+            if may_run_script(id, argv) {
+                self.spans = spans;
+                self.outboxes[from].replies = replies;
+                let reply = self.serve_unit(Target { shard: from, to }, call, frame);
+                replies = std::mem::take(&mut self.outboxes[from].replies);
+                spans = std::mem::take(&mut self.spans);
+                match reply {
+                    Some(reply) => {
+                        let start = begin_reply(&mut replies, to);
+                        replies.extend_from_slice(&reply);
+                        seal(&mut replies, start);
+                        continue;
+                    }
+                    None => break,
+                }
+            }
             let start = begin_reply(&mut replies, to);
             let mut reply = ReplyBuf::with_bytes(replies, call.protocol);
-            execute(&mut self.core, call, id, argv, &mut reply);
+            execute_frame(&mut self.core, call, id, argv, &mut reply);
             replies = reply.into_bytes();
             seal(&mut replies, start);
         }
         self.outboxes[from].replies = replies;
         self.spans = spans;
+        // Behind a script that has stepped aside.
+        self.refuse_requests(from, rest);
     }
 
     /// Puts the replies of an envelope into their sessions' order. Those of one session come in a row, so it is looked up once for all of them.
-    fn deliver_all(&mut self, replies: &[u8]) {
+    pub(super) fn deliver_all(&mut self, replies: &[u8]) {
         let mut rest = replies;
         while let Some((first, ..)) = read_reply(rest) {
             let mut session = self.sessions.get_mut(first.session as usize).and_then(Option::take);
@@ -106,6 +128,18 @@ impl Shard {
                     Step::Send(to, message) if to == self.core.id => self.to_self.push_back(message),
                     Step::Send(to, message) => self.outboxes[to].messages.push(message),
                     Step::Reply(target, reply) if target.shard == self.core.id => self.deliver(target.to, &reply),
+                    Step::RunParked(ticket, target, call, frame) => self.run_parked_unit(ticket, target, call, frame),
+                    Step::RunGathered(script) => self.run_gathered_script(*script),
+                    Step::Resume(txn, outcomes) => self.resume_exec(txn, outcomes),
+                    Step::Block(block) => self.block_later(*block),
+                    Step::Tried(waiter, reply) => self.tried(waiter, reply),
+                    Step::Offered(waiter, owner) => self.offered(waiter, owner),
+                    Step::Lines(behind) => {
+                        for (db, key, place) in behind {
+                            self.serve_line(db, &key, place);
+                        }
+                        self.core.attention |= self.core.waiters.has_ready();
+                    }
                     Step::Reply(target, reply) => {
                         let replies = &mut self.outboxes[target.shard].replies;
                         let start = begin_reply(replies, target.to);
@@ -115,6 +149,10 @@ impl Shard {
                 }
             }
             if let Some(message) = self.to_self.pop_front() {
+                if self.is_busy() {
+                    self.admit_or_defer(self.core.id, message);
+                    continue;
+                }
                 let mut steps = std::mem::take(&mut self.steps);
                 self.transactions.receive(&mut self.core, message, &mut steps);
                 self.steps = steps;
@@ -156,11 +194,15 @@ impl Shard {
             send(peer, std::mem::replace(&mut self.outboxes[peer], empty));
         }
         if was_congested {
-            let stalled =
-                (0..self.sessions.len() as u32).filter(|&at| self.session(at).is_some_and(|open| open.stalled));
-            self.resume = stalled.collect();
+            self.resume_stalled();
             self.settle();
         }
+    }
+
+    /// Has every session with commands that had to wait try again.
+    pub(super) fn resume_stalled(&mut self) {
+        let stalled = (0..self.sessions.len() as u32).filter(|&at| self.session(at).is_some_and(|open| open.stalled));
+        self.resume = stalled.collect();
     }
 
     /// True when [`Shard::end_tick`] has something to send.

@@ -6,9 +6,9 @@
 use super::intents::{Mode, Scope};
 use super::message::Call;
 use super::message::{Fetch, Part, ShardId, Work, write_frame};
+use super::places::{Place, places};
 use super::routing::Routing;
 use crate::argv::{Argv, ArgvBuf};
-use crate::keyspace::DATABASES;
 use crate::table::{self, Access, CommandId, KeySpec, Merge, Route};
 
 /// Where a command runs.
@@ -49,6 +49,8 @@ pub enum Assembly {
     Scatter(Merge),
     /// The command runs on the fetched values.
     Gather,
+    /// An EXEC in steps: the shard goes on with it.
+    Exec,
 }
 
 type KeyModes = Vec<(Box<[u8]>, Mode)>;
@@ -93,11 +95,11 @@ fn first_key_owner(id: CommandId, argv: Argv<'_>, db: u8, routing: &Routing) -> 
 }
 
 /// The keys of a command with their owners, or `None` when its arguments do not parse or name no key.
-fn owners(id: CommandId, argv: Argv<'_>, db: u8, routing: &Routing) -> Option<Vec<(usize, Access, ShardId)>> {
+fn owners(id: CommandId, argv: Argv<'_>, db: u8, routing: &Routing) -> Option<Vec<(Place, ShardId)>> {
     let mut keys = Vec::new();
-    table::keys(id, argv, &mut |index, access| {
-        if let Some(key) = argv.get(index) {
-            keys.push((index, access, routing.owner(db, key)));
+    places(id, argv, db, &mut |place| {
+        if let Some(key) = argv.get(place.index) {
+            keys.push((place, routing.owner(place.db, key)));
         }
     })
     .ok()?;
@@ -105,9 +107,9 @@ fn owners(id: CommandId, argv: Argv<'_>, db: u8, routing: &Routing) -> Option<Ve
 }
 
 /// The one shard that owns all keys, if there is one.
-fn single(keys: &[(usize, Access, ShardId)]) -> Option<ShardId> {
-    let first = keys[0].2;
-    keys.iter().all(|(_, _, owner)| *owner == first).then_some(first)
+fn single(keys: &[(Place, ShardId)]) -> Option<ShardId> {
+    let first = keys[0].1;
+    keys.iter().all(|(_, owner)| *owner == first).then_some(first)
 }
 
 fn split(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, routing: &Routing) -> Plan {
@@ -125,7 +127,7 @@ fn split(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, routing: &Rout
     let mode = mode_of(id.info().access);
     let mut shares: Vec<(ShardId, ArgvBuf, KeyModes)> = Vec::new();
     let mut part_of_key = Vec::with_capacity(keys.len());
-    for &(index, _, owner) in &keys {
+    for &(Place { index, .. }, owner) in &keys {
         let at = shares.iter().position(|(shard, ..)| *shard == owner).unwrap_or_else(|| {
             shares.push((owner, ArgvBuf::new(), Vec::new()));
             shares.len() - 1
@@ -150,35 +152,48 @@ fn split(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, routing: &Rout
 
 fn gather(id: CommandId, argv: Argv<'_>, call: Call, routing: &Routing) -> Plan {
     let Some(keys) = owners(id, argv, call.db, routing) else { return Plan::Here };
-    if let Some(owner) = single(&keys) {
-        return Plan::One(owner);
+    match single(&keys) {
+        Some(owner) => Plan::One(owner),
+        None => Plan::Several(gather_keys(argv, call, keys)),
     }
-    let mut by_shard: Vec<(ShardId, KeyModes)> = Vec::new();
-    for (index, access, owner) in keys {
-        let key: Box<[u8]> = argv.get(index).unwrap_or_default().into();
-        let place = (key, mode_of(access));
+}
+
+/// A command that gathers, as a transaction even when all its keys are on one shard: its coordinator decides at the last moment whether it runs.
+/// `None` when its arguments do not parse.
+pub fn gather_always(id: CommandId, argv: Argv<'_>, call: Call, routing: &Routing) -> Option<Transaction> {
+    Some(gather_keys(argv, call, owners(id, argv, call.db, routing)?))
+}
+
+fn gather_keys(argv: Argv<'_>, call: Call, keys: Vec<(Place, ShardId)>) -> Transaction {
+    let mut by_shard: Vec<(ShardId, Vec<Fetch>)> = Vec::new();
+    for (Place { db, index, access }, owner) in keys {
+        let key = argv.get(index).unwrap_or_default().into();
+        let fetch = Fetch { db, key, take: mode_of(access) == Mode::Exclusive };
         match by_shard.iter_mut().find(|(shard, _)| *shard == owner) {
-            Some((_, share)) => share.push(place),
-            None => by_shard.push((owner, vec![place])),
+            Some((_, share)) => share.push(fetch),
+            None => by_shard.push((owner, vec![fetch])),
         }
     }
-    // COPY alone names a second database.
-    let databases = if id == CommandId::Copy { 0..DATABASES as u8 } else { call.db..call.db + 1 };
     let parts = by_shard
         .into_iter()
-        .map(|(shard, keys)| {
-            let scope = Scope::of_keys(keys);
-            let Scope::Keys(keys) = &scope else { unreachable!("of_keys makes a scope of keys") };
-            let fetches = keys
-                .iter()
-                .flat_map(|(key, mode)| {
-                    databases.clone().map(|db| Fetch { db, key: key.clone(), take: *mode == Mode::Exclusive })
-                })
-                .collect();
-            (shard, Part { scope, work: Work::Fetch(fetches), call })
+        .map(|(shard, fetches)| {
+            let mode = |fetch: &Fetch| if fetch.take { Mode::Exclusive } else { Mode::Shared };
+            let scope = Scope::of_keys(fetches.iter().map(|fetch| (fetch.key.clone(), mode(fetch))).collect());
+            (shard, Part { scope, work: Work::Fetch(each_once(fetches)), call })
         })
         .collect();
-    Plan::Several(Transaction { parts, assembly: Assembly::Gather })
+    Transaction { parts, assembly: Assembly::Gather }
+}
+
+/// Each key once, taken when it is to be taken by any of its mentions.
+fn each_once(mut fetches: Vec<Fetch>) -> Vec<Fetch> {
+    fetches.sort_by(|one, other| (&one.key, one.db).cmp(&(&other.key, other.db)));
+    fetches.dedup_by(|later, kept| {
+        let same = later.key == kept.key && later.db == kept.db;
+        kept.take |= same && later.take;
+        same
+    });
+    fetches
 }
 
 fn all_shards(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, shards: usize) -> Plan {

@@ -6,6 +6,7 @@
 use super::message::ShardId;
 use crate::argv::{ArgReader, Argv, Cursor, Parse};
 pub use crate::limits::SHARDS_MAX;
+use crate::resp::number::parse_i64;
 
 /// Bits of a SCAN cursor that name the shard.
 const SHARD_BITS: u32 = 10;
@@ -26,6 +27,12 @@ pub fn next_scan_cursor(shard: ShardId, position: u64, shards: usize) -> u64 {
         (0, next) => next as u64,
         (position, _) => (position >> POSITION_UNUSED_BITS << SHARD_BITS) | shard as u64,
     }
+}
+
+/// CLIENT UNBLOCK: the shard that the client is connected to, which its id tells. An id that does not parse is refused wherever it goes.
+pub fn client_home(argv: Argv<'_>, shards: usize) -> ShardId {
+    let id = argv.get(0).and_then(parse_i64).and_then(|id| u64::try_from(id).ok());
+    id.map_or(0, |id| (id % shards as u64) as ShardId)
 }
 
 /// SCAN: the shard its cursor names. A cursor that does not parse is refused wherever it goes.

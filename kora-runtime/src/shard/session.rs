@@ -9,9 +9,9 @@
 //! ```
 
 use std::collections::VecDeque;
-
 use std::rc::Rc;
 
+use super::blocking::Blocked;
 use super::message::ReplyTo;
 use super::output::Output;
 use crate::config::OutputLimit;
@@ -67,6 +67,8 @@ pub struct Session {
     stuck_since: Option<(u64, u64)>,
     /// Since when the output is above the soft limit of `client-output-buffer-limit`, Unix milliseconds.
     soft_since_ms: Option<u64>,
+    /// It waits in a blocking command.
+    pub(super) blocked: Option<Box<Blocked>>,
     /// The input ends inside a command that wants at least this many bytes more.
     pub(super) wanted: usize,
 }
@@ -96,6 +98,7 @@ impl Session {
             taken_bytes: 0,
             stuck_since: None,
             soft_since_ms: None,
+            blocked: None,
             wanted: 0,
         }
     }

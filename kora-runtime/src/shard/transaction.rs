@@ -15,16 +15,21 @@ use std::collections::HashMap;
 
 use ahash::RandomState;
 
-use super::core::{Core, EffectSink};
-use super::execute::{count_merged, execute, execute_part};
+use super::core::{Core, Effect, EffectSink};
+use super::execute::{count_merged, execute, execute_frame, execute_merged, execute_part};
 use super::intents::{Intents, Mode, Scope, Ticket};
 use super::merge;
-use super::message::{Call, Fetch, Outcome, Part, ReplyTo, ShardId, TxnId, TxnMessage, Work, Write, read_frame};
+use super::message::{
+    Call, Fetch, Outcome, Part, ReplyTo, ShardId, TxnId, TxnMessage, WaiterNews, Work, Write, read_frame,
+};
 use super::plan::{Assembly, Transaction};
+use super::script::{GatheredScript, may_run_script};
+use super::waiters::Waiter;
+use super::watch;
 use crate::argv::{Argv, Span};
 use crate::keyspace::{Detached, Keyspace};
 use crate::reply::ReplyBuf;
-use crate::table::{CommandId, Merge};
+use crate::table::{CommandId, Flags, Merge};
 
 /// The shard that gives transactions their order.
 pub const SEQUENCER: ShardId = 0;
@@ -59,6 +64,8 @@ struct Coordination {
     outcomes: Vec<Option<Outcome>>,
     missing: usize,
     assembly: Assembly,
+    /// It is another try of a blocking command: the waiter it is for.
+    retry_of: Option<TxnId>,
 }
 
 /// What a step of the protocol asks the shard to do.
@@ -68,6 +75,39 @@ pub enum Step {
     Send(ShardId, TxnMessage),
     /// A command's reply is ready.
     Reply(Target, Vec<u8>),
+    /// All parts of an EXEC's step are done.
+    Resume(TxnId, Vec<Outcome>),
+    /// A blocking command found nothing: its client waits.
+    Block(Box<Block>),
+    /// Another try of a blocking command is over: its reply, or `None` when there was still nothing.
+    Tried(TxnId, Option<Vec<u8>>),
+    /// A parked command that may run a script has its intents, which are released when it is done.
+    RunParked(Ticket, Target, Call, Vec<u8>),
+    /// The keys of a script are here.
+    RunGathered(Box<GatheredScript>),
+    /// A key may be ready for a waiter whose home is here.
+    Offered(TxnId, ShardId),
+    /// A waiter waits no more, or stays and lets those behind it in these lines have their turn.
+    Lines(Vec<(u8, Box<[u8]>, usize)>),
+}
+
+/// A client that begins to wait.
+#[derive(Debug)]
+pub struct Block {
+    /// The waiter's name from now on.
+    pub id: TxnId,
+    /// Where its reply goes.
+    pub to: ReplyTo,
+    /// What its command runs under.
+    pub call: Call,
+    /// Its command.
+    pub frame: Vec<u8>,
+    /// The shards at which it stands in line.
+    pub owners: Vec<ShardId>,
+    /// When it gives up, Unix milliseconds.
+    pub deadline_ms: Option<u64>,
+    /// The reply when it gives up.
+    pub null_reply: Vec<u8>,
 }
 
 /// The transactions of one shard.
@@ -104,18 +144,19 @@ impl Transactions {
         self.intents.is_empty() && self.waiting.is_empty() && self.holding.is_empty() && self.coordinating.is_empty()
     }
 
-    /// Begins a transaction that this shard coordinates; `frame` is the whole command.
-    pub fn begin(&mut self, to: ReplyTo, call: Call, frame: Vec<u8>, transaction: Transaction, steps: &mut Vec<Step>) {
-        self.begun += 1;
-        let txn = TxnId::new(self.id, self.begun);
+    /// Begins a transaction that this shard coordinates; `frame` is the whole command. `retry_of` names the waiter whose blocking command is tried again.
+    pub fn begin(
+        &mut self,
+        to: ReplyTo,
+        call: Call,
+        frame: Vec<u8>,
+        transaction: Transaction,
+        retry_of: Option<TxnId>,
+        steps: &mut Vec<Step>,
+    ) {
+        let txn = self.fresh_id();
         let Transaction { parts, assembly } = transaction;
-        let fetches = parts
-            .iter()
-            .map(|(_, part)| match &part.work {
-                Work::Fetch(fetches) => fetches.clone(),
-                Work::Run(_) => Vec::new(),
-            })
-            .collect();
+        let fetches = parts.iter().map(|(_, part)| part.fetches()).collect();
         let coordination = Coordination {
             to,
             call,
@@ -125,9 +166,60 @@ impl Transactions {
             outcomes: parts.iter().map(|_| None).collect(),
             missing: parts.len(),
             assembly,
+            retry_of,
         };
         self.coordinating.insert(txn, coordination);
-        steps.push(Step::Send(SEQUENCER, TxnMessage::Sequence { txn, parts }));
+        sequence(txn, parts, steps);
+    }
+
+    /// A name for a transaction or waiter of this shard.
+    pub fn fresh_id(&mut self) -> TxnId {
+        self.begun += 1;
+        TxnId::new(self.id, self.begun)
+    }
+
+    /// Begins an EXEC in steps. Its outcomes come back as [`Step::Resume`]; the shard then asks for the next step or finishes.
+    pub fn begin_exec(&mut self, to: ReplyTo, call: Call, parts: Vec<(ShardId, Part)>, steps: &mut Vec<Step>) -> TxnId {
+        let txn = self.fresh_id();
+        let coordination = Coordination {
+            to,
+            call,
+            frame: Vec::new(),
+            participants: parts.iter().map(|(shard, _)| *shard).collect(),
+            fetches: Vec::new(),
+            outcomes: parts.iter().map(|_| None).collect(),
+            missing: parts.len(),
+            assembly: Assembly::Exec,
+            retry_of: None,
+        };
+        self.coordinating.insert(txn, coordination);
+        sequence(txn, parts, steps);
+        txn
+    }
+
+    /// Has some shards do another step of an EXEC: participants under their intents, anyone what needs none.
+    pub fn step_exec(
+        &mut self,
+        txn: TxnId,
+        to: ReplyTo,
+        call: Call,
+        messages: Vec<(ShardId, TxnMessage)>,
+        steps: &mut Vec<Step>,
+    ) {
+        let participants: Vec<ShardId> = messages.iter().map(|(shard, _)| *shard).collect();
+        let coordination = Coordination {
+            to,
+            call,
+            frame: Vec::new(),
+            fetches: Vec::new(),
+            outcomes: participants.iter().map(|_| None).collect(),
+            missing: participants.len(),
+            participants,
+            assembly: Assembly::Exec,
+            retry_of: None,
+        };
+        self.coordinating.insert(txn, coordination);
+        steps.extend(messages.into_iter().map(|(shard, message)| Step::Send(shard, message)));
     }
 
     /// Runs a command on several shards without intents, and merges what they reply.
@@ -140,8 +232,7 @@ impl Transactions {
         audience: Vec<ShardId>,
         steps: &mut Vec<Step>,
     ) {
-        self.begun += 1;
-        let txn = TxnId::new(self.id, self.begun);
+        let txn = self.fresh_id();
         for &shard in &audience {
             steps.push(Step::Send(shard, TxnMessage::Scatter { txn, call, frame: frame.clone() }));
         }
@@ -154,6 +245,7 @@ impl Transactions {
             missing: audience.len(),
             participants: audience,
             assembly: Assembly::Scatter(merge),
+            retry_of: None,
         };
         self.coordinating.insert(txn, coordination);
     }
@@ -172,7 +264,7 @@ impl Transactions {
                 self.holding.insert(txn, ticket);
                 let waiting = Waiting::Part { txn, part };
                 if granted {
-                    self.run(core, waiting, steps);
+                    self.run(core, ticket, waiting, steps);
                 } else {
                     self.waiting.insert(ticket, waiting);
                 }
@@ -183,18 +275,39 @@ impl Transactions {
                 steps.push(Step::Send(txn.coordinator(), done));
             }
             TxnMessage::Done { txn, participant, outcome } => self.done(core, txn, participant, outcome, steps),
-            TxnMessage::Finish { txn, client_id, writes, effects } => {
-                core.acting_client = client_id;
-                for Write { db, key, value } in writes {
-                    if let Some(value) = value {
-                        super::cx::ShardCx::new(core, Call::internal(db)).attach_quietly(db, &key, value);
+            TxnMessage::Step { txn, work, call } => {
+                assert!(self.holding.contains_key(&txn), "a step is for a participant that holds its intents");
+                let outcome = self.perform(core, call, work);
+                steps.push(Step::Send(txn.coordinator(), TxnMessage::Done { txn, participant: self.id, outcome }));
+            }
+            TxnMessage::Store { client_id, writes, effects } => store(core, client_id, writes, effects),
+            TxnMessage::Finish { txn, client_id, writes, effects, waiter } => {
+                store(core, client_id, writes, effects);
+                match waiter {
+                    WaiterNews::Nothing => {}
+                    WaiterNews::Waits { waiter, db, keys } => {
+                        let id = self.id;
+                        let here = |key: &&Box<[u8]>| core.routing.owner(db, key) == id;
+                        let keys: Vec<Box<[u8]>> = keys.iter().filter(here).cloned().collect();
+                        core.wait_for(waiter, db, &keys);
                     }
-                }
-                for effect in effects {
-                    core.changed_elsewhere(&effect);
+                    WaiterNews::Stays(waiter) => steps.push(Step::Lines(core.waiters.stays(waiter))),
+                    WaiterNews::Gone(waiter) => {
+                        core.waits_no_more(waiter);
+                        steps.push(Step::Lines(Vec::new()));
+                    }
                 }
                 let ticket = self.holding.remove(&txn).expect("a participant holds until it is told to finish");
                 self.release(core, ticket, steps);
+            }
+            TxnMessage::Unwatch { client_id } => {
+                core.watches.remove(client_id);
+                core.listen_anew();
+            }
+            TxnMessage::Offer { waiter, owner } => steps.push(Step::Offered(waiter, owner)),
+            TxnMessage::Withdraw { waiter } => {
+                core.waits_no_more(waiter);
+                steps.push(Step::Lines(Vec::new()));
             }
         }
     }
@@ -207,13 +320,13 @@ impl Transactions {
     }
 
     /// Gives a ticket up and runs everything that this lets through.
-    fn release(&mut self, core: &mut Core, ticket: Ticket, steps: &mut Vec<Step>) {
+    pub(super) fn release(&mut self, core: &mut Core, ticket: Ticket, steps: &mut Vec<Step>) {
         let mut granted = self.intents.release(ticket);
         while !granted.is_empty() {
             let mut next = Vec::new();
             for ticket in granted {
                 let Some(waiting) = self.waiting.remove(&ticket) else { continue };
-                if self.run(core, waiting, steps) {
+                if self.run(core, ticket, waiting, steps) {
                     next.extend(self.intents.release(ticket));
                 }
             }
@@ -222,24 +335,37 @@ impl Transactions {
     }
 
     /// Runs what was granted. True when its intents can go at once.
-    fn run(&mut self, core: &mut Core, waiting: Waiting, steps: &mut Vec<Step>) -> bool {
+    fn run(&mut self, core: &mut Core, ticket: Ticket, waiting: Waiting, steps: &mut Vec<Step>) -> bool {
         match waiting {
             Waiting::Command { to, call, frame } => {
-                let reply = self.run_frame(core, call, &frame, execute);
+                let id = read_frame(&frame, &mut self.spans);
+                if may_run_script(id, Argv::new(&frame, &self.spans)) {
+                    steps.push(Step::RunParked(ticket, to, call, frame));
+                    return false;
+                }
+                let reply = self.run_frame(core, call, &frame, execute_frame);
                 steps.push(Step::Reply(to, reply));
                 true
             }
             Waiting::Part { txn, part } => {
-                let outcome = match part.work {
-                    Work::Run(frame) => Outcome::Reply(self.run_frame(core, part.call, &frame, execute_part)),
-                    Work::Fetch(fetches) => {
-                        Outcome::Values(fetches.iter().map(|fetch| fetch_one(core, fetch)).collect())
-                    }
-                };
+                let outcome = self.perform(core, part.call, part.work);
                 let done = TxnMessage::Done { txn, participant: self.id, outcome };
                 steps.push(Step::Send(txn.coordinator(), done));
                 false
             }
+        }
+    }
+
+    /// Does a participant's work under its intents.
+    fn perform(&mut self, core: &mut Core, call: Call, work: Work) -> Outcome {
+        match work {
+            Work::Run(frame) => Outcome::Reply(self.run_frame(core, call, &frame, execute_part)),
+            Work::RunAll(frames) => {
+                let run = |(call, frame): (Call, Vec<u8>)| self.run_frame(core, call, &frame, execute_merged);
+                Outcome::Replies(frames.into_iter().map(run).collect())
+            }
+            Work::Fetch(fetches) => Outcome::Values(fetches.iter().map(|fetch| fetch_one(core, fetch)).collect()),
+            Work::Vote(client) => Outcome::Vote(watch::failed(core, client)),
         }
     }
 
@@ -261,9 +387,14 @@ impl Transactions {
         }
         let mut coordination = self.coordinating.remove(&txn).expect("it was there above");
         let outcomes = std::mem::take(&mut coordination.outcomes);
+        if matches!(coordination.assembly, Assembly::Exec) {
+            steps.push(Step::Resume(txn, outcomes.into_iter().flatten().collect()));
+            return;
+        }
         let id = read_frame(&coordination.frame, &mut self.spans);
         let argv = Argv::new(&coordination.frame, &self.spans);
         let mut reply = ReplyBuf::new(coordination.call.protocol);
+        let mut waiter = WaiterNews::Nothing;
         let finishes = match &coordination.assembly {
             Assembly::Merge { merge, owners } => {
                 merge_outcomes(*merge, argv, outcomes, owners, &mut reply);
@@ -275,16 +406,90 @@ impl Transactions {
                 count_merged(core, id, reply.as_bytes());
                 Vec::new()
             }
+            Assembly::Gather if id.info().flags.contains(Flags::RUNS_SCRIPTS) => {
+                let Coordination { to, call, frame, participants, fetches, .. } = coordination;
+                let script = GatheredScript { txn, to, call, frame, participants, fetches, outcomes };
+                steps.push(Step::RunGathered(Box::new(script)));
+                return;
+            }
             Assembly::Gather => {
                 let call = coordination.call;
-                run_gathered(core, &mut self.overlay, call, id, argv, &coordination.fetches, outcomes, &mut reply)
+                // A client that has gone, or was told to wait no more, takes nothing: the values go home as they came.
+                let wanted = match coordination.retry_of {
+                    Some(waiter) => core.clients.waits(call.client_id, waiter),
+                    None if id.info().flags.contains(Flags::BLOCKING) => {
+                        core.clients.session_of(call.client_id).is_some()
+                    }
+                    None => true,
+                };
+                let gathered = Gathered { fetches: &coordination.fetches, outcomes, wanted };
+                let finishes = gathered.run(core, &mut self.overlay, call, id, argv, &mut reply);
+                let wait = core.wait.take();
+                waiter = match (coordination.retry_of, wait) {
+                    (None, None) => WaiterNews::Nothing,
+                    (None, Some(wait)) => {
+                        let keys = wait.keys.clone();
+                        let waiter = Waiter { id: txn, awaited: wait.awaited };
+                        steps.push(Step::Block(Box::new(Block {
+                            id: txn,
+                            to: coordination.to,
+                            call,
+                            frame: std::mem::take(&mut coordination.frame),
+                            owners: coordination.participants.clone(),
+                            deadline_ms: wait.deadline_ms,
+                            null_reply: std::mem::replace(&mut reply, ReplyBuf::new(call.protocol)).into_bytes(),
+                        })));
+                        WaiterNews::Waits { waiter, db: call.db, keys }
+                    }
+                    (Some(id), Some(_)) => {
+                        steps.push(Step::Tried(id, None));
+                        WaiterNews::Stays(id)
+                    }
+                    (Some(id), None) => {
+                        steps.push(Step::Tried(
+                            id,
+                            Some(std::mem::replace(&mut reply, ReplyBuf::new(call.protocol)).into_bytes()),
+                        ));
+                        WaiterNews::Gone(id)
+                    }
+                };
+                finishes
             }
+            Assembly::Exec => unreachable!("an EXEC goes on above"),
         };
         let client_id = coordination.call.client_id;
         for (participant, (writes, effects)) in coordination.participants.iter().zip(finishes) {
-            steps.push(Step::Send(*participant, TxnMessage::Finish { txn, client_id, writes, effects }));
+            let waiter = waiter.clone();
+            steps.push(Step::Send(*participant, TxnMessage::Finish { txn, client_id, writes, effects, waiter }));
         }
-        steps.push(Step::Reply(Target { shard: self.id, to: coordination.to }, reply.into_bytes()));
+        if waiter == WaiterNews::Nothing {
+            steps.push(Step::Reply(Target { shard: self.id, to: coordination.to }, reply.into_bytes()));
+        }
+    }
+}
+
+/// Sends a transaction to the sequencer. One with a single participant needs no order among shards: it waits and holds in one place, so it cannot be part
+/// of a circle.
+fn sequence(txn: TxnId, mut parts: Vec<(ShardId, Part)>, steps: &mut Vec<Step>) {
+    if parts.len() == 1
+        && let Some((participant, part)) = parts.pop()
+    {
+        steps.push(Step::Send(participant, TxnMessage::Begin { txn, part }));
+    } else {
+        steps.push(Step::Send(SEQUENCER, TxnMessage::Sequence { txn, parts }));
+    }
+}
+
+/// Puts values in place and tells what happened to them.
+fn store(core: &mut Core, client_id: u64, writes: Vec<Write>, effects: Vec<Effect>) {
+    core.acting_client = client_id;
+    for Write { db, key, value } in writes {
+        if let Some(value) = value {
+            super::cx::ShardCx::new(core, Call::internal(db)).attach_quietly(db, &key, value);
+        }
+    }
+    for effect in effects {
+        core.changed_elsewhere(&effect);
     }
 }
 
@@ -308,7 +513,7 @@ fn merge_outcomes(
 }
 
 /// How a frame is run: as a command, or as a part of one.
-type Run = fn(&mut Core, Call, CommandId, Argv<'_>, &mut ReplyBuf);
+pub(super) type Run = fn(&mut Core, Call, CommandId, Argv<'_>, &mut ReplyBuf);
 
 /// A key that a participant hands over.
 fn fetch_one(core: &mut Core, fetch: &Fetch) -> Option<Detached> {
@@ -316,53 +521,73 @@ fn fetch_one(core: &mut Core, fetch: &Fetch) -> Option<Detached> {
     if fetch.take { cx.detach(fetch.db, &fetch.key) } else { cx.duplicate(fetch.db, &fetch.key) }
 }
 
-type Finish = (Vec<Write>, Vec<super::core::Effect>);
+/// What a participant has to store and tell.
+pub type Finish = (Vec<Write>, Vec<Effect>);
 
-/// Runs a command on values that were fetched from their owners: for its time they are this shard's keyspace, so that its handler is the one that also
-/// runs when all keys are local. Returns what each participant has to store and tell.
-#[expect(clippy::too_many_arguments, reason = "one caller; the parts of a coordination are borrowed separately")]
-fn run_gathered(
-    core: &mut Core,
-    overlay: &mut Keyspace,
-    call: Call,
-    id: CommandId,
-    argv: Argv<'_>,
-    fetches: &[Vec<Fetch>],
-    outcomes: Vec<Option<Outcome>>,
-    reply: &mut ReplyBuf,
-) -> Vec<Finish> {
-    std::mem::swap(&mut core.keyspace, overlay);
-    let listening = std::mem::replace(&mut core.effects, EffectSink::Capture(Vec::new()));
-    for (fetches, outcome) in fetches.iter().zip(outcomes) {
-        let Some(Outcome::Values(values)) = outcome else { unreachable!("a gathered part hands values over") };
-        for (fetch, value) in fetches.iter().zip(values) {
-            let Some(value) = value else { continue };
-            let hash = core.keyspace.hash(&fetch.key);
-            let (database, seeds) = core.keyspace.database_mut(usize::from(fetch.db));
-            database.attach(hash, &fetch.key, value, seeds);
-        }
-    }
-    execute(core, call, id, argv, reply);
-    let EffectSink::Capture(effects) = std::mem::replace(&mut core.effects, listening) else {
-        unreachable!("nobody else changes where effects go");
-    };
-    let mut finishes: Vec<Finish> = Vec::with_capacity(fetches.len());
-    for fetches in fetches {
-        let mut writes = Vec::new();
-        for fetch in fetches {
-            // Copies go too: the overlay is empty again afterwards.
-            let value = take_back(core, fetch);
-            if fetch.take {
-                writes.push(Write { db: fetch.db, key: fetch.key.clone(), value });
+/// Values that were fetched from their owners, for a command that needs them in one place.
+#[derive(Debug)]
+pub struct Gathered<'g> {
+    /// What each participant was to hand over.
+    pub fetches: &'g [Vec<Fetch>],
+    /// What they handed over.
+    pub outcomes: Vec<Option<Outcome>>,
+    /// The command is to run; else the values go home untouched.
+    pub wanted: bool,
+}
+
+impl Gathered<'_> {
+    /// Runs a command on the values: for its time they are this shard's keyspace, so that its handler is the one that also runs when all keys are local.
+    /// Returns what each participant has to store and tell.
+    pub fn run(
+        self,
+        core: &mut Core,
+        overlay: &mut Keyspace,
+        call: Call,
+        id: CommandId,
+        argv: Argv<'_>,
+        reply: &mut ReplyBuf,
+    ) -> Vec<Finish> {
+        let Gathered { fetches, outcomes, wanted } = self;
+        std::mem::swap(&mut core.keyspace, overlay);
+        let listening = std::mem::replace(&mut core.effects, EffectSink::Capture(Vec::new()));
+        core.listen_anew();
+        for (fetches, outcome) in fetches.iter().zip(outcomes) {
+            let Some(Outcome::Values(values)) = outcome else { unreachable!("a gathered part hands values over") };
+            for (fetch, value) in fetches.iter().zip(values) {
+                let Some(value) = value else { continue };
+                let hash = core.keyspace.hash(&fetch.key);
+                let (database, seeds) = core.keyspace.database_mut(usize::from(fetch.db));
+                database.attach(hash, &fetch.key, value, seeds);
             }
         }
-        let told =
-            effects.iter().filter(|effect| fetches.iter().any(|fetch| fetch.key == effect.key)).cloned().collect();
-        finishes.push((writes, told));
+        if wanted {
+            let keys = fetches.iter().flatten().map(|fetch| (fetch.db, fetch.key.clone()));
+            core.gathered = Some(keys.collect());
+            execute(core, call, id, argv, reply);
+            core.gathered = None;
+        }
+        let EffectSink::Capture(effects) = std::mem::replace(&mut core.effects, listening) else {
+            unreachable!("nobody else changes where effects go");
+        };
+        core.listen_anew();
+        let mut finishes: Vec<Finish> = Vec::with_capacity(fetches.len());
+        for fetches in fetches {
+            let mut writes = Vec::new();
+            for fetch in fetches {
+                // Copies go too: the overlay is empty again afterwards.
+                let value = take_back(core, fetch);
+                if fetch.take {
+                    writes.push(Write { db: fetch.db, key: fetch.key.clone(), value });
+                }
+            }
+            let is_of = |effect: &Effect| fetches.iter().any(|fetch| fetch.db == effect.db && fetch.key == effect.key);
+            let told = effects.iter().filter(|effect| is_of(effect)).cloned().collect();
+            finishes.push((writes, told));
+        }
+        debug_assert!(core.keyspace.is_empty(), "a gathered command made a key that it did not declare");
+        std::mem::swap(&mut core.keyspace, overlay);
+        finishes
     }
-    debug_assert!(core.keyspace.is_empty(), "a gathered command made a key that it did not declare");
-    std::mem::swap(&mut core.keyspace, overlay);
-    finishes
 }
 
 /// Takes a value out of the overlay, expired or not: whether it is dead is for its owner to find and tell.
@@ -375,6 +600,13 @@ fn take_back(core: &mut Core, fetch: &Fetch) -> Option<Detached> {
 
 /// The scope of a command that runs on one shard, from its keys.
 pub fn scope_of(id: CommandId, argv: Argv<'_>) -> Scope {
+    if id == CommandId::Exec {
+        return super::exec::scope_of_batch(argv);
+    }
+    if id.info().flags.contains(Flags::RUNS_SCRIPTS) {
+        // It may touch keys of its shard that it does not declare.
+        return Scope::Whole(super::plan::mode_of(id.info().access));
+    }
     let mut keys: Vec<(Box<[u8]>, Mode)> = Vec::new();
     let parsed = crate::table::keys(id, argv, &mut |index, access| {
         if let Some(key) = argv.get(index) {

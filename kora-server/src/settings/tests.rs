@@ -107,6 +107,34 @@ fn a_mistake_names_its_source_even_when_another_wins() {
 }
 
 #[test]
+fn rules_about_where_keys_live_are_read_from_every_source() {
+    let rules = |words: &[&str], variables: &[(&str, &str)], file: Option<&str>| {
+        resolve(words, variables, file)
+            .map(|settings| format!("{} | {}", settings.config.locality, settings.config.pinned_databases))
+    };
+    assert_eq!(rules(&[], &[], None), Ok(" | ".into()));
+    let file = Some("locality = [\"a*:\"]\npinned-databases = [1, 0]\n");
+    assert_eq!(rules(&[], &[], file), Ok("a*: | 0 1".into()));
+    assert_eq!(
+        rules(&[], &[("KORA_LOCALITY", "b*: c*:"), ("KORA_PINNED_DATABASES", "7")], file),
+        Ok("b*: c*: | 7".into())
+    );
+    assert_eq!(rules(&["--locality", "d*:", "e*:", "--pinned-databases", "9"], &[], file), Ok("d*: e*: | 9".into()));
+    for (words, expected) in [
+        (
+            ["--locality", "bull:"],
+            "--locality: argument must be patterns with one '*', text behind it and no braces, such as bull:*:",
+        ),
+        (["--locality", &"a*: ".repeat(17)], "--locality: argument must have at most 16 words"),
+        (["--locality", &format!("{}*:", "a".repeat(63))], "--locality: argument must have words of at most 64 bytes"),
+        (["--pinned-databases", "16"], "--pinned-databases: argument must be between 0 and 15 inclusive"),
+        (["--pinned-databases", "three"], "--pinned-databases: argument couldn't be parsed into an integer"),
+    ] {
+        assert_eq!(errors(&words, &[], None), expected);
+    }
+}
+
+#[test]
 fn flags_that_are_mistyped_or_doubled_are_refused() {
     assert_eq!(errors(&["--set", "prot=1"], &[], None), "--set prot: unknown parameter; did you mean `port`?");
     assert_eq!(

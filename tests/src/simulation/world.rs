@@ -82,6 +82,7 @@ impl World {
                     host: Arc::clone(&host),
                     now_ms: 1_000_000,
                     extensions: kora_ext::extensions(id),
+                    busy_extensions: kora_runtime::table::Extensions::default(),
                 })
             })
             .collect();

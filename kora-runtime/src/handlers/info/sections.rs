@@ -191,7 +191,9 @@ fn clients(facts: &Facts, text: &mut Text) {
     text.zeros(&["cluster_connections"]);
     text.texts(facts, &["maxclients"]);
     text.numbers(facts, &["client_recent_max_input_buffer", "client_recent_max_output_buffer"]);
-    text.zeros(&["blocked_clients", "tracking_clients", "clients_in_timeout_table"]);
+    text.numbers(facts, &["blocked_clients"]);
+    text.zeros(&["tracking_clients"]);
+    text.numbers(facts, &["clients_in_timeout_table", "total_blocking_keys", "watching_clients", "total_watched_keys"]);
 }
 
 fn memory(facts: &Facts, text: &mut Text) {

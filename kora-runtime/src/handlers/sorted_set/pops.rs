@@ -22,6 +22,8 @@ pub(super) enum Shape {
     PairsInResp3,
     /// The key and pairs.
     Keyed,
+    /// The key, and one member and its score, one after another.
+    KeyedFlat,
 }
 
 /// Takes up to `count` members from one end and writes them. False, and nothing written, without the key.
@@ -39,6 +41,7 @@ pub(super) fn take(
     let mut members = match shape {
         Shape::Flat => Members::open_flat(reply, count),
         Shape::PairsInResp3 => Members::open(reply, count, true),
+        Shape::KeyedFlat => Members::open_keyed_flat(reply, key),
         Shape::Keyed => {
             reply.array(2);
             reply.bulk(key);

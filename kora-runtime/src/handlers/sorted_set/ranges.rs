@@ -162,6 +162,13 @@ impl<'r> Members<'r> {
         Self { reply, with_scores: true, pairs: false }
     }
 
+    /// Opens the reply for a key and one member with its score, one after another in either protocol.
+    pub(super) fn open_keyed_flat(reply: &'r mut ReplyBuf, key: &[u8]) -> Self {
+        reply.array(3);
+        reply.bulk(key);
+        Self { reply, with_scores: true, pairs: false }
+    }
+
     /// Opens the reply for `len` pairs, in either protocol.
     pub(super) fn open_pairs(reply: &'r mut ReplyBuf, len: usize) -> Self {
         reply.array(len);

@@ -1,0 +1,177 @@
+//! What a command has to pass before it is planned, when its client, its row or the shard is in a special state.
+//!
+//! Owns: queueing after MULTI, the keys that WATCH names, CLIENT PAUSE, that subscribers pass by `subscriber.rs`. Refuses to know: how commands are planned and run.
+//! Start at [`Shard::at_the_gate`]. An ordinary command of an ordinary client pays one branch for all of this: see [`OPEN`].
+
+use super::message::{Call, write_frame};
+use super::session::Session;
+use super::{Flow, Shard};
+use crate::argv::Argv;
+use crate::error::CommandError;
+use crate::limits;
+use crate::reply::{Protocol, ReplyBuf};
+use crate::shard::clients::ReplyMode;
+use crate::table::{Access, CommandId, Flags, Route};
+
+/// Bits of a client's, or the shard's, gate: with none set and a row without [`ROWS`] a command walks through.
+pub const OPEN: u8 = 0;
+/// The client is inside MULTI.
+pub const IN_MULTI: u8 = 1;
+/// The shard is paused.
+pub const PAUSED: u8 = 2;
+/// A script has stepped aside: see [`busy`](super::busy).
+pub const BUSY: u8 = 4;
+
+/// The client has subscribed to something.
+pub const SUBSCRIBED: u8 = 8;
+
+/// Rows that are looked at here whoever sends them: they wait for others, run scripts, or are part of the machinery of transactions.
+pub const ROWS: Flags = Flags::BLOCKING.with(Flags::NO_MULTI).with(Flags::RUNS_SCRIPTS);
+
+/// What CLIENT PAUSE asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    /// Until when, Unix milliseconds.
+    pub until_ms: u64,
+    /// Every command waits, and not only those that write.
+    pub all: bool,
+}
+
+impl Shard {
+    /// Looks at a command before it is planned. `None` lets it pass; else it has been dealt with.
+    #[cold]
+    pub(super) fn at_the_gate(
+        &mut self,
+        index: u32,
+        session: &mut Session,
+        call: Call,
+        id: CommandId,
+        argv: Argv<'_>,
+    ) -> Option<Flow> {
+        let flags = id.info().flags;
+        if call.protocol == Protocol::Resp2
+            && self.core.clients.of(index).is_subscribed()
+            && self.in_subscriber_mode(index, session, id, argv)
+        {
+            return Some(Flow::Next);
+        }
+        if self.is_busy()
+            && let Some(error) = self.refusal_while_busy(id, argv)
+        {
+            self.refuse_while_busy(index, session, call, id, error);
+            return Some(Flow::Next);
+        }
+        if self.is_held_by_pause(index, id) {
+            return Some(Flow::Wait);
+        }
+        if self.core.clients.of(index).multi.is_some() {
+            return match id {
+                CommandId::Exec if !session.is_settled() => Some(Flow::Wait),
+                CommandId::Exec => Some(self.exec(index, session, call)),
+                CommandId::Discard | CommandId::Quit | CommandId::Reset => None,
+                _ if flags.contains(Flags::NO_MULTI) => {
+                    self.abort_transaction(index);
+                    let error = CommandError::Text("ERR Command not allowed inside a transaction");
+                    self.refuse_here(index, session, call.protocol, &error);
+                    Some(Flow::Next)
+                }
+                _ => {
+                    self.queue(index, session, call, id, argv);
+                    Some(Flow::Next)
+                }
+            };
+        }
+        if id == CommandId::Watch {
+            if let Err(error) = self.note_watched(index, call.db, argv) {
+                self.refuse_here(index, session, call.protocol, &error);
+                return Some(Flow::Next);
+            }
+        } else if flags.contains(Flags::BLOCKING) && id.info().route == Route::Gather {
+            return Some(self.start_blocking(index, session, call, id, argv));
+        } else if flags.contains(Flags::RUNS_SCRIPTS) {
+            return self.start_script(index, session, call, id, argv);
+        }
+        None
+    }
+
+    /// Refuses a command because of a script that is stuck; an EXEC is lost with it.
+    fn refuse_while_busy(&mut self, index: u32, session: &mut Session, call: Call, id: CommandId, error: CommandError) {
+        self.core.command_stats.of(id).rejected += 1;
+        let error = match id {
+            CommandId::Exec if self.core.clients.of(index).leave_multi().is_some() => {
+                self.core.unwatch(index);
+                CommandError::message(format!("EXECABORT Transaction discarded because of: {error}"))
+            }
+            _ => error,
+        };
+        self.abort_transaction(index);
+        self.refuse_here(index, session, call.protocol, &error);
+    }
+
+    /// Puts a command into its client's transaction.
+    fn queue(&mut self, index: u32, session: &mut Session, call: Call, id: CommandId, argv: Argv<'_>) {
+        let bytes_max = self.core.config.client_query_buffer_limit;
+        let client = self.core.clients.of(index);
+        let mode = client.reply_mode;
+        let Some(multi) = &mut client.multi else { return };
+        let bytes: usize = argv.iter().map(|word| word.len() + 4).sum();
+        let error = if multi.ends.len() >= limits::QUEUED_COMMANDS_MAX {
+            Some(CommandError::Text("ERR too many commands in one transaction"))
+        } else if multi.frames.len() + bytes > bytes_max {
+            Some(CommandError::TooLarge("transaction", bytes_max))
+        } else {
+            None
+        };
+        if let Some(error) = error {
+            multi.aborted = true;
+            self.refuse_here(index, session, call.protocol, &error);
+            return;
+        }
+        write_frame(&mut multi.frames, id, argv);
+        multi.ends.push(multi.frames.len());
+        let queued = |reply: &mut ReplyBuf| reply.simple("QUEUED");
+        session.reply_here(call.protocol, |()| mode == ReplyMode::On, queued);
+        self.after_reply(index, mode);
+    }
+
+    /// A command was refused before it could be queued: the transaction, if there is one, cannot run any more.
+    #[cold]
+    pub(super) fn abort_transaction(&mut self, index: u32) {
+        if let Some(multi) = &mut self.core.clients.of(index).multi {
+            multi.aborted = true;
+        }
+    }
+
+    /// Remembers what a client watches: its EXEC has to ask the owners. WATCH itself tells them.
+    fn note_watched(&mut self, index: u32, db: u8, argv: Argv<'_>) -> Result<(), CommandError> {
+        let client = self.core.clients.of(index);
+        let bytes: usize = argv.iter().map(<[u8]>::len).sum();
+        if client.watching.len() + argv.len() > limits::WATCHED_KEYS_MAX
+            || client.watching_bytes + bytes > limits::WATCHED_BYTES_MAX
+        {
+            return Err(CommandError::Text("ERR too many watched keys"));
+        }
+        client.watching_bytes += bytes;
+        client.watching.extend(argv.iter().map(|key| (db, Box::from(key))));
+        Ok(())
+    }
+
+    /// Whether CLIENT PAUSE makes a command wait.
+    fn is_held_by_pause(&mut self, index: u32, id: CommandId) -> bool {
+        let Some(pause) = self.core.paused else { return false };
+        let changes =
+            |id: CommandId| id.info().access == Access::Write || id.info().flags.contains(Flags::MAY_REPLICATE);
+        let mut queued_changes = || {
+            let multi = self.core.clients.of(index).multi.as_deref();
+            multi.is_some_and(|multi| multi.commands().any(|frame| changes(frame.0)))
+        };
+        pause.all || changes(id) || id == CommandId::Exec && queued_changes()
+    }
+
+    /// Ends a pause that is over. Commands that waited go on.
+    pub(super) fn end_pause(&mut self) {
+        self.core.paused = None;
+        self.core.gate &= !PAUSED;
+        self.resume_stalled();
+    }
+}
