@@ -244,7 +244,9 @@ fn run_edges(info: &'static CommandInfo, options: Options, problems: &mut Proble
 /// Commands that change how their connection behaves, or the process around it, stay out of pipelines.
 fn fits_a_pipeline(info: &CommandInfo) -> bool {
     use CommandId::{ClientKill, ConfigSet, DebugPanic, Shutdown};
-    info.route != Route::Connection && !subscribes(info.id) && !matches!(info.id, ClientKill | ConfigSet | DebugPanic | Shutdown)
+    info.route != Route::Connection
+        && !subscribes(info.id)
+        && !matches!(info.id, ClientKill | ConfigSet | DebugPanic | Shutdown)
 }
 
 fn run_pipelines(pipelines: usize, options: Options, problems: &mut Problems) {

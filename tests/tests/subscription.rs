@@ -1,13 +1,15 @@
-//! A program that subscribes to channels of its own database.
+//! Subscribers outside the shards: a program that subscribes to channels of its own database, a client that is slow to read its socket.
 //!
-//! Owns: what `Database::subscribe` promises. Refuses to know: the commands; the transcripts have them.
+//! Owns: what `Database::subscribe` promises, and that nothing is lost on the way to a socket. Refuses to know: the commands; the transcripts have them.
 
 use std::time::Duration;
 
 use kora_ext::embedded::{Error, Message, TimedOut};
-use kora_ext::{Database, Options};
+use kora_ext::{Clock, Database, Options};
 use kora_runtime::client::Value;
 use kora_runtime::table::Client;
+use kora_tests::kora::{connect, start_server};
+use kora_tests::resp;
 
 const LONG: Duration = Duration::from_secs(60);
 const NOTHING: &[&str] = &[];
@@ -97,4 +99,26 @@ fn a_connection_survives_pushes_and_does_not_subscribe() {
     let many: Vec<String> = (0..5000).map(|number| format!("p{number}")).collect();
     let Err(Error::Refused(text)) = database.subscribe(NOTHING, &many) else { panic!("too many patterns") };
     assert!(text.contains("at most 4096 patterns"), "{text}");
+}
+
+#[test]
+fn a_subscriber_on_a_socket_gets_all_that_waited_for_it() {
+    let (_server, address) = start_server(2, Clock::manual()).expect("a server starts");
+    let mut subscriber = connect(address);
+    subscriber.call(&["SUBSCRIBE", "a"]).expect("a confirmation");
+    let mut publisher = connect(address);
+    // More than any socket takes, and less than the limit of a subscriber.
+    let payload = |turn: u8| vec![b'a' + turn; 500_000 + usize::from(turn)];
+    for turn in 0..25 {
+        let reply = publisher.call(&[&b"PUBLISH"[..], b"a", &payload(turn)]).expect("a reply");
+        assert_eq!(reply, resp::Value::Integer(1));
+        assert_eq!(publisher.call(&["PUBLISH", "a", "small"]).expect("a reply"), resp::Value::Integer(1));
+    }
+    for turn in 0..25 {
+        for expected in [payload(turn), b"small".to_vec()] {
+            let got = subscriber.receive().expect("a message").expect("an open connection");
+            let resp::Value::Array(items) = got else { panic!("{got:?} is no message") };
+            assert!(items[2].bytes() == Some(&expected), "message {turn}");
+        }
+    }
 }
