@@ -78,11 +78,26 @@ impl TestShard {
 
     /// Runs a command, words and quotes as in redis-cli. The reply is RESP in one line: `*2 $1 a :1`.
     pub fn run(&mut self, command: &str) -> String {
+        self.run_for(self.session, command)
+    }
+
+    /// One more client.
+    pub fn connect(&mut self) -> u32 {
+        self.shard.open(Peer::default())
+    }
+
+    /// As [`TestShard::run`], for a client of [`TestShard::connect`]. Empty when it waits.
+    pub fn run_for(&mut self, client: u32, command: &str) -> String {
         self.shard.begin_tick(self.now_ms);
-        self.shard.input(self.session).extend_from_slice(format!("{command}\r\n").as_bytes());
-        self.shard.run(self.session);
-        let reply = std::mem::take(self.shard.output(self.session));
-        self.shard.wrote(self.session, reply.len());
+        self.shard.input(client).extend_from_slice(format!("{command}\r\n").as_bytes());
+        self.shard.run(client);
+        self.replies_of(client)
+    }
+
+    /// What a client has got since its last command.
+    pub fn replies_of(&mut self, client: u32) -> String {
+        let reply = std::mem::take(self.shard.output(client));
+        self.shard.wrote(client, reply.len());
         let reply = String::from_utf8_lossy(&reply);
         reply.strip_suffix("\r\n").unwrap_or(&reply).replace("\r\n", " ")
     }
@@ -98,6 +113,12 @@ impl TestShard {
     /// Moves the clock.
     pub fn advance_ms(&mut self, ms: u64) {
         self.now_ms += ms;
+    }
+
+    /// Does what is due by now.
+    pub fn wake_due(&mut self) {
+        self.shard.begin_tick(self.now_ms);
+        self.shard.wake_due();
     }
 
     /// What changed since the last call, each as `db event key`.

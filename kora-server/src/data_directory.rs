@@ -228,9 +228,9 @@ mod tests {
             assert_eq!(error, format!("{} was made with {expected}", place.path().display()));
         };
         check(
-            "/a+/",
+            "{a}",
             0,
-            "locality \"/a+/\": argument must be patterns with one '*', text behind it and no braces, such as bull:*:",
+            "locality \"{a}\": argument must be patterns such as bull:*: (one '*' and text behind it) or rq: (the beginning of names), without braces",
         );
         check("", 1 << 16, "pinned-databases \"0x10000\": argument must be between 0 and 15 inclusive");
     }

@@ -327,6 +327,25 @@ def is_kora(server):
     return info(server, "kora_version") is not None
 
 
+def kill_session(leader):
+    """Ends every process of the session that `leader` began, and returns their command lines.
+
+    A session and not a process group, because the workers that the suites start make groups of their own.
+    """
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as stat:
+                state, _, _, session = stat.read().rsplit(")", 1)[1].split()[:4]
+            if int(session) == leader and state not in "ZX":
+                with open(f"/proc/{entry}/cmdline", encoding="utf-8", errors="replace") as line:
+                    found.append(line.read().replace("\0", " ").strip())
+                os.kill(int(entry), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it ended meanwhile
+    return found
+
+
 class Checks:
     """Runs named checks, prints one line each, and goes on after a failure."""
 
@@ -361,22 +380,39 @@ class Checks:
 
     def adopt(self, process_argv, environment=None, seconds=300):
         """Runs another program that prints `ok NAME` and `FAILED NAME: reason` lines and counts them as ours."""
-        try:
-            done = subprocess.run(
-                process_argv, capture_output=True, text=True, timeout=seconds, env={**os.environ, **(environment or {})}
+        # Files and not pipes: a process left behind would keep a pipe open, and the end of the program would not be seen.
+        with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complained:
+            program = subprocess.Popen(
+                process_argv,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=complained,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
             )
-        except subprocess.TimeoutExpired:
-            self.count(False, os.path.basename(process_argv[-1]), f"not done after {seconds} s")
-            return
-        before = self.passed + self.failed
-        for line in done.stdout.splitlines():
+            late = False
+            try:
+                program.wait(seconds)
+            except subprocess.TimeoutExpired:
+                late = True
+            finally:
+                left = kill_session(program.pid)
+            program.wait()
+            said.seek(0), complained.seek(0)
+            out, err = said.read(), complained.read()
+        before, failed_before = self.passed + self.failed, self.failed
+        for line in out.splitlines():
             if line.startswith("ok "):
                 self.count(True, line[3:].strip())
             elif line.startswith("FAILED "):
                 name, _, reason = line[7:].strip().partition(": ")
                 self.count(False, name, reason)
-        if self.passed + self.failed == before or (done.returncode != 0 and self.failed == 0):
-            self.count(False, "the client's own program", (done.stderr or done.stdout)[-2000:])
+        if late:
+            self.count(False, "the client's own program", f"not done after {seconds} s\n{err[-2000:]}")
+        elif self.passed + self.failed == before or (program.returncode != 0 and self.failed == failed_before):
+            self.count(False, "the client's own program", (err or out)[-2000:])
+        elif left:
+            self.count(False, "the client's own program", f"left processes behind: {', '.join(left)}")
 
     def finish(self):
         print(f"{self.passed} passed, {self.failed} failed", flush=True)

@@ -1,80 +1,70 @@
 #!/usr/bin/env python3
 """Real clients against a real server: `run.py --server 'target/release/kora-server --port {port} --dir {dir}'`.
 
-Owns: choosing suites, starting a fresh server for each, fetching the clients, the closing line `N passed, M failed`.
-Refuses to know: what is checked; that is in tools.py, with_redis_py.py, with_ioredis.cjs, access.py and bad_input.py.
+Owns: choosing suites, starting a fresh server for each, the time each took, the closing line `N passed, M failed`.
+Refuses to know: what is checked, which is in the file that the row of a suite names, and where packages come from.
 Start at `SUITES`. Without --server the drivers run against Debian's redis-server, which checks the drivers.
-
-Clients are fetched once into the build directory (`target/clients`), from PyPI and npm.
 """
 
 import argparse
 import os
-import shutil
-import subprocess
 import sys
-import venv
+import time
+from typing import Callable, NamedTuple
 
 import access
 import bad_input
+import packages
 import tools
-from harness import ORACLE, TARGET, Checks, Remote, Server
+from harness import ORACLE, Checks, Remote, Server
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CACHE = os.path.join(TARGET, "clients")
-REDIS_PY = "redis==8.*"
-IOREDIS, IOREDIS_NODE_MIN, IOREDIS_OLDER = "ioredis@6", 20, "ioredis@5"
+PROGRAM_SECONDS_MAX = 75
 
 
-def python_client():
-    """The Python of an environment that has redis-py."""
-    home = os.path.join(CACHE, "python")
-    python = os.path.join(home, "bin", "python")
-    marker = os.path.join(home, "installed-" + REDIS_PY.replace("=", "").replace("*", "x"))
-    if not os.path.exists(marker):
-        shutil.rmtree(home, ignore_errors=True)
-        venv.EnvBuilder(with_pip=True).create(home)
-        fetch([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", REDIS_PY])
-        open(marker, "w", encoding="ascii").close()
-    return python
+def python(program, **environment):
+    """A suite that is a Python program: `program HOST PORT`."""
+
+    def suite(checks, server):
+        path = os.path.join(HERE, program)
+        checks.adopt([packages.python(), path, server.host, str(server.port)], environment, seconds=PROGRAM_SECONDS_MAX)
+
+    return suite
 
 
-def node_client():
-    """The folder of packages that has ioredis."""
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
-    package = IOREDIS if int(version.strip("v\n").split(".")[0]) >= IOREDIS_NODE_MIN else IOREDIS_OLDER
-    home = os.path.join(CACHE, "node")
-    packages = os.path.join(home, "node_modules")
-    marker = os.path.join(packages, ".installed-" + package.replace("@", "-"))
-    if not os.path.exists(marker):
-        shutil.rmtree(home, ignore_errors=True)
-        os.makedirs(home)
-        fetch(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", home, package])
-        open(marker, "w", encoding="ascii").close()
-    return packages
+def node(program, **environment):
+    """A suite that is a Node program: `program HOST PORT`."""
+
+    def suite(checks, server):
+        path, environment["NODE_PATH"] = os.path.join(HERE, program), packages.node_modules()
+        checks.adopt(["node", path, server.host, str(server.port)], environment, seconds=PROGRAM_SECONDS_MAX)
+
+    return suite
 
 
-def fetch(argv):
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(argv)} failed:\n{(done.stderr or done.stdout)[-2000:]}")
+class Suite(NamedTuple):
+    """What runs, and the flags that a server given by --server gets for it; Debian's redis-server does not know them."""
 
-
-def redis_py(checks, server):
-    checks.adopt([python_client(), os.path.join(HERE, "with_redis_py.py"), server.host, str(server.port)])
-
-
-def ioredis(checks, server):
-    program = os.path.join(HERE, "with_ioredis.cjs")
-    checks.adopt(["node", program, server.host, str(server.port)], {"NODE_PATH": node_client()})
+    run: Callable
+    flags: tuple = ()
 
 
 SUITES = {
-    "redis-cli": tools.redis_cli,
-    "redis-benchmark": tools.redis_benchmark,
-    "redis-py": redis_py,
-    "ioredis": ioredis,
-    "bad-input": bad_input.open_server,
+    "redis-cli": Suite(tools.redis_cli),
+    "redis-benchmark": Suite(tools.redis_benchmark),
+    "redis-py": Suite(python("with_redis_py.py")),
+    "redis-py-atomic": Suite(python("with_redis_py_atomic.py")),
+    "redis-py-messages": Suite(python("with_redis_py_messages.py")),
+    "ioredis": Suite(node("with_ioredis.cjs")),
+    "ioredis-atomic": Suite(node("with_ioredis_atomic.cjs")),
+    "bullmq": Suite(node("with_bullmq.cjs"), flags=("--locality", "bull:*:")),
+    "bullmq-one-slot": Suite(node("with_bullmq.cjs", KORA_BULL_PREFIX="{bull}")),
+    "celery": Suite(python("with_celery.py")),
+    "rq": Suite(python("with_rq.py")),
+    "sidekiq": Suite(python("with_sidekiq.py")),
+    "django": Suite(python("with_django.py")),
+    "redlock": Suite(node("with_redlock.cjs")),
+    "bad-input": Suite(bad_input.open_server),
 }
 """Suites that take any running server."""
 
@@ -88,9 +78,11 @@ OWN_SERVER_SUITES = {
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     arguments.add_argument(
-        "--server", default=ORACLE, help="command line with {port} and {dir} (default: redis-server)"
+        "--server", help="command line with {port} and {dir}; a suite may add flags (default: redis-server)"
     )
-    arguments.add_argument("--connect", metavar="HOST:PORT", help="use a server of this machine that already runs")
+    arguments.add_argument(
+        "--connect", metavar="HOST:PORT", help="use a server of this machine that already runs; no flags are added"
+    )
     arguments.add_argument("suites", nargs="*", help=f"of {', '.join([*SUITES, *OWN_SERVER_SUITES])} (default: all)")
     given = arguments.parse_args()
     wanted = given.suites or [*SUITES, *(() if given.connect else OWN_SERVER_SUITES)]
@@ -102,23 +94,24 @@ def main():
 
     totals = Checks("all")
     for name in wanted:
-        checks = Checks(name)
+        checks, started = Checks(name), time.monotonic()
         try:
             if name in OWN_SERVER_SUITES:
-                OWN_SERVER_SUITES[name](checks, given.server)
+                OWN_SERVER_SUITES[name](checks, given.server or ORACLE)
             else:
                 run_on_fresh_server(checks, SUITES[name], given)
         except Exception as error:
             checks.count(False, "the suite itself", f"{type(error).__name__}: {error}")
+        print(f"       {name}: {time.monotonic() - started:.1f} s", flush=True)
         totals.passed += checks.passed
         totals.failed += checks.failed
     return totals.finish()
 
 
 def run_on_fresh_server(checks, suite, given):
-    with Remote(given.connect) if given.connect else start(given.server) as server:
+    with Remote(given.connect) if given.connect else start(given.server, suite.flags) as server:
         try:
-            suite(checks, server)
+            suite.run(checks, server)
         finally:
             checks.count(server.alive(), "the server is still running", "" if server.alive() else server.log())
         if not given.connect and server.alive():
@@ -128,9 +121,10 @@ def run_on_fresh_server(checks, suite, given):
             )
 
 
-def start(template):
+def start(template, flags):
+    """A server for one suite: the given one with the suite's flags, or redis-server without them."""
     path = os.path.join("/tmp", f"kora-clients-{os.getpid()}.sock")
-    server = Server(template, "--unixsocket", path)
+    server = Server(template or ORACLE, "--unixsocket", path, *(flags if template else ()))
     server.socket_path = path
     return server
 

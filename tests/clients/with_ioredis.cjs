@@ -5,8 +5,8 @@
 
 const assert = require("node:assert/strict");
 const Redis = require("ioredis");
+const { host, port, run } = require("./scenario.cjs");
 
-const [host, port] = [process.argv[2], Number(process.argv[3])];
 const connect = (options = {}) => new Redis({ host, port, maxRetriesPerRequest: 1, ...options });
 const client = connect();
 const quiet = (redis) => (redis.on("error", () => {}), redis);
@@ -101,20 +101,7 @@ const checks = {
   },
 };
 
-async function main() {
-  let failed = 0;
-  for (const [name, check] of Object.entries(checks)) {
-    try {
-      await check();
-      console.log(`ok ${name}`);
-    } catch (error) {
-      failed += 1;
-      console.log(`FAILED ${name}: ${String(error.message).replace(/\s+/g, " ").slice(0, 300)}`);
-    }
-  }
+run(checks, async () => {
   await client.flushall();
   await client.quit();
-  process.exit(failed ? 1 : 0);
-}
-
-main();
+});

@@ -13,6 +13,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from scenario import Address, Scenario, equal, raises
+
 MIB = 1024 * 1024
 
 
@@ -203,45 +205,18 @@ def suite(host, port, protocol, run):
     client.flushall()
 
 
-def equal(got, wanted):
-    if got != wanted:
-        raise AssertionError(f"got {repr(got)[:200]}, wanted {repr(wanted)[:200]}")
-
-
 def as_text(word):
     """The library decodes some words in one protocol and not in the other."""
     return word.decode() if isinstance(word, bytes) else word
 
 
-def raises(kind, part, action):
-    try:
-        reply = action()
-    except kind as error:
-        if part not in str(error):
-            raise AssertionError(f"another error: {error}") from error
-    else:
-        raise AssertionError(f"no error but {reply!r}")
-
-
 def main():
     warnings.simplefilter("ignore")
-    host, port = sys.argv[1], int(sys.argv[2])
-    failed = 0
-
-    def run(name, check):
-        nonlocal failed
-        try:
-            check()
-        except Exception as error:
-            failed += 1
-            print(f"FAILED {name}: {type(error).__name__} {' '.join(str(error).split())}", flush=True)
-        else:
-            print(f"ok {name}", flush=True)
-
+    address, scenario = Address(sys.argv), Scenario()
     for protocol in (2, 3):
-        suite(host, port, protocol, run)
-    return 1 if failed else 0
+        suite(address.host, address.port, protocol, scenario.run)
+    scenario.finish()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -110,6 +110,8 @@ pub struct Report {
     pub mismatches: Vec<Mismatch>,
     /// Every reply that was read for an [`Expect`] step.
     pub seen: Vec<Seen>,
+    /// Where and why the run broke off; the last of the mismatches says so too.
+    pub broken: Option<String>,
 }
 
 /// Runs `transcript` in every protocol that it is for and returns all mismatches as text, or nothing.
@@ -136,6 +138,7 @@ pub fn run(target: &mut dyn Target, transcript: &Transcript, protocol: Protocol)
         current: "main".into(),
         command: String::new(),
         kept: HashMap::new(),
+        observer: None,
         scan: None,
         label,
         report: Report::default(),
@@ -148,6 +151,7 @@ pub fn run(target: &mut dyn Target, transcript: &Transcript, protocol: Protocol)
         })
     });
     if let Err(text) = outcome {
+        run.report.broken = Some(format!("{}:{line}: {text}", transcript.name));
         run.mismatch(line, vec![], vec![format!("({text})")]);
     }
     run.report
@@ -170,6 +174,8 @@ struct Run<'a> {
     command: String,
     /// Texts of replies, by the names they were kept under.
     kept: HashMap<String, Vec<u8>>,
+    /// The connection that asks how many clients wait, once there is one.
+    observer: Option<usize>,
     /// The command that has to be called again, and where its cursor stands.
     scan: Option<(Vec<Vec<u8>>, usize)>,
     label: String,
@@ -188,6 +194,7 @@ impl Run<'_> {
                 self.client().map(|_| ())
             }
             Action::Advance(ms) => self.target.advance(*ms),
+            Action::Blocked(count) => self.until_blocked(*count),
             Action::Send(argv) => self.send(argv),
             Action::Scan(argv) => {
                 let cursor_at = if argv[0].eq_ignore_ascii_case(b"SCAN") { 1 } else { 2 };
@@ -198,9 +205,10 @@ impl Run<'_> {
                 self.send(argv)
             }
             Action::Raw(bytes) => {
-                self.command = format!("raw {}", words::quote(bytes));
+                let bytes = self.filled_in(bytes);
+                self.command = format!("raw {}", words::quote(&bytes));
                 let number = self.client()?.number;
-                self.target.send_raw(number, bytes)
+                self.target.send_raw(number, &bytes)
             }
             Action::Closed => {
                 let number = self.client()?.number;
@@ -217,6 +225,29 @@ impl Run<'_> {
             }
             Action::Expect(expect) => self.expect(index, step.line, expect),
         }
+    }
+
+    /// Asks until this many clients wait: what they sent has arrived then, and nobody has served them.
+    fn until_blocked(&mut self, count: u64) -> Result<(), String> {
+        const CALLS_MAX: usize = 100_000;
+        let observer = match self.observer {
+            Some(observer) => observer,
+            None => *self.observer.insert(self.target.connect()?),
+        };
+        let mut last = None;
+        for _ in 0..CALLS_MAX {
+            self.target.send(observer, &[b"INFO".to_vec(), b"clients".to_vec()])?;
+            let Received::Value(reply) = self.target.receive(observer)? else {
+                return Err("closed the connection that asks for waiting clients".into());
+            };
+            last = reply.bytes().and_then(blocked_clients);
+            if last == Some(count) {
+                return Ok(());
+            }
+            std::thread::yield_now();
+        }
+        let found = last.map_or_else(|| "an unknown number".to_owned(), |last| last.to_string());
+        Err(format!("{found} of {count} clients wait in blocking commands"))
     }
 
     fn send(&mut self, argv: &[Vec<u8>]) -> Result<(), String> {
@@ -288,6 +319,7 @@ impl Run<'_> {
         let mut protocol = protocol;
         if let (Some(asked), Some(got)) = (asked, &got)
             && got.kind != crate::expected::Kind::Error
+            && got.text != b"QUEUED"
         {
             protocol = asked;
             self.client()?.protocol = asked;
@@ -327,6 +359,12 @@ impl Run<'_> {
             got,
         });
     }
+}
+
+/// The clients that wait in blocking commands, by the text of INFO.
+fn blocked_clients(info: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(info).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("blocked_clients:")).and_then(|count| count.parse().ok())
 }
 
 /// The protocol that the connection speaks if this command succeeds; from the reply to the command itself on.
@@ -446,6 +484,9 @@ mod tests {
         let (wrong, _) = mismatches(text, Protocol::Resp3, &[]);
         assert_eq!(wrong.len(), 1);
         assert_eq!(wrong[0].got, ["(no reply in time)"]);
+        let transcript = Transcript::parse("t", text).expect(text);
+        let report = run(&mut Scripted::new(&[]), &transcript, Protocol::Resp2);
+        assert_eq!(report.broken.as_deref(), Some("t:2: no reply in time"));
         let (wrong, _) = mismatches(text, Protocol::Resp3, &["+OK\r\n", ""]);
         assert_eq!((wrong.len(), &wrong[0].place[..]), (2, "t:4"));
         let (wrong, _) = mismatches("> A\n@ closed\n", Protocol::Resp3, &["+OK\r\n"]);
@@ -460,14 +501,16 @@ mod tests {
         for protocol in Protocol::ALL {
             assert_eq!(mismatches(text, protocol, &replies).0, []);
         }
+        let text = "> HELLO 2\n< +QUEUED\n> Z\n< ,1\n";
+        assert_eq!(mismatches(text, Protocol::Resp3, &["+QUEUED\r\n", ",1\r\n"]).0, []);
     }
 
     #[test]
     fn a_reply_that_is_kept_fills_later_commands() {
-        let text = "@ keep id\n@ match\n> CLIENT ID\n< :*\n> KILL a%id%b %id% %other%\n< +OK\n> CLIENT ID\n< :%id%\n";
+        let text = "@ keep id\n@ match\n> CLIENT ID\n< :*\n> KILL a%id%b %id% %other%\n< +OK\n@ silent\n@ raw \"id%id%\"\n> CLIENT ID\n< :%id%\n";
         let (wrong, log) = mismatches(text, Protocol::Resp2, &[":17\r\n", "+OK\r\n", ":17\r\n"]);
         assert_eq!(wrong, []);
-        assert_eq!(log.get(log.len() - 2).map(String::as_str), Some("1 KILL a17b 17 %other%"));
+        assert_eq!(log[log.len() - 3..], ["1 KILL a17b 17 %other%", "1 raw 4", "1 CLIENT ID"]);
     }
 
     #[test]
@@ -480,6 +523,23 @@ mod tests {
         assert_eq!(mismatches(text, Protocol::Resp2, &page).0, []);
         let text = "@ scan\n> SCAN x\n< -ERR invalid cursor\n> PING\n< +PONG\n";
         assert_eq!(mismatches(text, Protocol::Resp2, &["-ERR invalid cursor\r\n", "+PONG\r\n"]).0, []);
+    }
+
+    #[test]
+    fn waiting_clients_are_asked_for_until_they_are_as_many() {
+        let text = "@ client x\n@ silent\n> BLPOP k 0\n@ blocked 1\n@ client main\n> RPUSH k a\n< :1\n@ blocked 0\n";
+        let replies = [
+            "$17\r\nblocked_clients:0\r\n",
+            "$28\r\n# Clients\r\nblocked_clients:1\r\n",
+            ":1\r\n",
+            "$17\r\nblocked_clients:0\r\n",
+        ];
+        let (wrong, log) = mismatches(text, Protocol::Resp2, &replies);
+        assert_eq!(wrong, []);
+        let asked = "2 INFO clients";
+        assert_eq!(log[2..], ["1 BLPOP k 0", asked, asked, "3 speaks 2", "3 RPUSH k a", asked]);
+        let (wrong, _) = mismatches("@ blocked 1\n", Protocol::Resp2, &[""]);
+        assert_eq!(wrong[0].got, ["(closed the connection that asks for waiting clients)"]);
     }
 
     #[test]

@@ -339,6 +339,9 @@ impl Rig {
                 count,
             ));
             lines.push(many(&format!("ZADD z{at}"), &|element| format!("{element} m{element}"), count));
+            lines.extend(
+                (1..=count).map(|ms| many(&format!("XADD x{at} {ms}"), &|element| format!("m{element} {ms}"), 2)),
+            );
         }
         if seed.is_multiple_of(2) {
             lines.push(many("CONFIG SET maxmemory-policy allkeys-lfu", &|_| String::new(), 0));

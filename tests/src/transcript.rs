@@ -10,6 +10,7 @@
 //! <2 *1                    a reply that RESP2 shows otherwise than the RESP3 form brought down;
 //! <3 %1                    one form alone means that there is no reply in the other protocol
 //! @ advance 101ms          time moves
+//! @ blocked 2              waits until as many clients wait in blocking commands, as INFO counts them
 //! @ client NAME            the next steps use another connection, new on first use; the first is `main`
 //! @ any                    of the next reply only the kind matters
 //! @ match                  in the next reply `*` stands for any bytes of a text or number
@@ -19,7 +20,7 @@
 //! @ scan                   the next command is SCAN or a relative: called until its cursor is 0; the reply that is compared has the
 //!                          elements of all calls, each once, in byte order
 //! @ silent                 the next command has no reply, or its reply comes later
-//! @ kora-only              the next command and its replies are not for redis-server
+//! @ kora-only              the next command and its replies, or the next `@ blocked`, are not for redis-server
 //! @ oracle-only            the next command and its replies are for redis-server alone
 //! @ raw "bytes"            bytes sent as they are
 //! @ closed                 the server has closed the connection
@@ -86,6 +87,8 @@ pub enum Action {
     Advance(u64),
     /// Goes to the connection of this name.
     Client(String),
+    /// Waits until this many clients wait in blocking commands.
+    Blocked(u64),
 }
 
 /// One reply that must come.
@@ -343,6 +346,13 @@ impl Parser<'_> {
                 self.of_command = None;
                 self.push(Action::Advance(ms.ok_or("time is written `101ms`")?), at);
             }
+            ("blocked", count) => {
+                let count = count.parse().map_err(|_| "`@ blocked` takes a number of clients")?;
+                self.fill_in();
+                self.of_command = self.audience.take();
+                self.push(Action::Blocked(count), at);
+                self.of_command = None;
+            }
             ("resp", version @ ("2" | "3")) if self.steps.is_empty() => {
                 self.protocol = Some(if version == "2" { Protocol::Resp2 } else { Protocol::Resp3 });
             }
@@ -384,7 +394,7 @@ mod tests {
     fn a_file_becomes_steps() {
         let steps = actions(
             "# hello\n\n> SET \"k\\x00\" 'v w'\n< +OK\n@ advance 101ms\n@ client other\n@ raw \"PING\\r\\n\"\n< +PONG\n\
-             @ silent\n> QUIT\n@ closed\n> MGET a b\n< *2\n  $a\n  nil\n",
+             @ silent\n> QUIT\n@ closed\n> MGET a b\n< *2\n  $a\n  nil\n@ blocked 2\n",
         );
         let Action::Send(argv) = &steps[0] else { panic!("{steps:?}") };
         assert_eq!(argv, &[&b"SET"[..], b"k\x00", b"v w"]);
@@ -396,10 +406,13 @@ mod tests {
         assert_eq!(steps[7], Action::Closed);
         let Action::Expect(array) = &steps[9] else { panic!("{steps:?}") };
         assert_eq!((array.lines.clone(), array.resp3.as_ref().map(|array| array.items.len())), (12..15, Some(2)));
+        assert_eq!(steps[10], Action::Blocked(2));
     }
 
     #[test]
     fn directives_are_about_the_next_command_or_reply() {
+        let steps = Transcript::parse("t", "@ kora-only\n@ blocked 1\n@ blocked 0\n").expect("in the format").steps;
+        assert_eq!([steps[0].audience, steps[1].audience], [Audience::Kora, Audience::All]);
         let text = "@ resp 3\n@ kora-only\n@ match\n@ differs since 7.2\n> A\n< $*\n<2 *0\n<3 %0\n> B\n<3 %0\n";
         let transcript = Transcript::parse("t", text).expect("in the format");
         assert_eq!(transcript.protocol, Some(Protocol::Resp3));
@@ -438,6 +451,7 @@ mod tests {
             ("@ differs\n", 1, "needs a reason"),
             ("@ advance 5s\n", 1, "written `101ms`"),
             ("> A\n< nil\n@ resp 3\n", 3, "before all commands"),
+            ("@ blocked many\n", 1, "takes a number of clients"),
             ("@ sideways\n", 1, "no such directive: @ sideways"),
             ("@ raw a b\n", 1, "one quoted word"),
             ("> A\n< nil\n@ any\n", 3, "about nothing"),

@@ -9,7 +9,7 @@ use crate::run::{Report, Target, run};
 use crate::transcript::{Action, Expect, Transcript};
 
 /// The text of a transcript with the replies that `target` gives. Replies that are right as they stand keep their lines, and so
-/// do those that are Kora's alone.
+/// do those that are Kora's alone. A run that breaks off changes nothing.
 pub fn update(target: &mut dyn Target, name: &str, text: &str) -> Result<String, String> {
     let transcript = Transcript::parse_draft(name, text).map_err(|error| error.to_string())?;
     let reports: Vec<Report> = Protocol::ALL
@@ -17,6 +17,9 @@ pub fn update(target: &mut dyn Target, name: &str, text: &str) -> Result<String,
         .filter(|protocol| transcript.protocol.is_none_or(|only| only == *protocol))
         .map(|protocol| run(target, &transcript, protocol))
         .collect();
+    if let Some(broken) = reports.iter().find_map(|report| report.broken.clone()) {
+        return Err(broken);
+    }
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     for (index, step) in transcript.steps.iter().enumerate().rev() {
         let Action::Expect(expect) = &step.action else { continue };

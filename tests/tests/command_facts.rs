@@ -16,6 +16,7 @@ use kora_tests::resp::{Client, Value};
 const KORA_ONLY: &[(&str, &str)] = &[
     ("client|no-touch", "7.2"),
     ("client|setinfo", "7.2"),
+    ("waitaof", "7.2"),
     ("debug|help", "DEBUG tells its subcommands apart by itself"),
     ("debug|object", "DEBUG tells its subcommands apart by itself"),
     ("debug|set-active-expire", "DEBUG tells its subcommands apart by itself"),
@@ -108,7 +109,9 @@ fn facts_of_server(info: &Value) -> Vec<String> {
             let values: Vec<String> = fields.iter().map(|field| text(at(at(part, "spec"), field))).collect();
             (text(at(part, "type")), values.join(" "))
         };
-        let (begin_type, index) = part("begin_search", &["index"]);
+        let (begin_type, _) = part("begin_search", &[]);
+        let fields: &[&str] = if begin_type == "keyword" { &["keyword", "startfrom"] } else { &["index"] };
+        let (_, begin) = part("begin_search", fields);
         let (find_type, _) = part("find_keys", &[]);
         let fields: &[&str] = match find_type.as_str() {
             "range" => &["lastkey", "keystep", "limit"],
@@ -118,7 +121,7 @@ fn facts_of_server(info: &Value) -> Vec<String> {
         let (_, find) = part("find_keys", fields);
         let flags = set(at(spec, "flags")).to_ascii_lowercase();
         let flags = sorted(flags.split(' '));
-        format!("key spec [{flags}] {begin_type} {index}, {find_type} {find}")
+        format!("key spec [{flags}] {begin_type} {begin}, {find_type} {find}")
     }));
     facts
 }

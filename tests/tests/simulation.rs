@@ -1,34 +1,128 @@
-//! Seeds drive four shards with shuffled mailboxes; every history must be strictly serialisable.
+//! Seeds drive one to eight shards with shuffled mailboxes; what clients see must be as if commands and transactions ran one after another.
 //!
-//! `KORA_SEEDS=1000000 cargo test --release -p kora-tests --test simulation` runs a million; a failing seed is replayed with `KORA_SEED=n`.
+//! `KORA_SEEDS=1000000 cargo test --release -p kora-tests --test simulation` runs a million of each; a failing seed is replayed with
+//! `KORA_SEED=n cargo test -p kora-tests --test simulation NAME`, and tells every move with `KORA_TRACE=1`.
 
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use kora_runtime::shard::fault::Fault;
+use kora_tests::simulation::append::run_append;
+use kora_tests::simulation::bank::run_bank;
+use kora_tests::simulation::queue::run_queue;
 use kora_tests::simulation::{Shape, run_seed};
+
+type Run = fn(u64, Shape) -> Result<(), String>;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
 
-#[test]
-fn every_seed_is_strictly_serialisable() {
-    let seeds = number("KORA_SEED").map_or(0..number("KORA_SEEDS").unwrap_or(3000), |seed| seed..seed + 1);
+/// Runs one seed. A shard that panics is as wrong as a reply.
+fn story(run: impl Fn(u64, Shape) -> Result<(), String>, seed: u64, shape: Shape) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(|| run(seed, shape))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(format!("panicked: {}", text.unwrap_or_default()))
+    })
+}
+
+/// Runs `seeds` seeds, or what the environment says, on one to eight shards.
+fn check(name: &str, seeds: u64, shape: Shape, run: impl Fn(u64, Shape) -> Result<(), String>) {
+    let seeds = number("KORA_SEED").map_or(0..number("KORA_SEEDS").unwrap_or(seeds), |seed| seed..seed + 1);
     for seed in seeds {
-        let shape = Shape { shards: 1 + (seed % 4) as usize + usize::from(seed % 4 == 0) * 3, ..Shape::default() };
-        run_seed(seed, shape).unwrap_or_else(|error| panic!("{error}"));
+        let shape = Shape { shards: [4, 2, 3, 8, 1, 4, 5, 2, 6, 7][(seed % 10) as usize], ..shape };
+        if let Err(error) = story(&run, seed, shape) {
+            panic!("seed {seed}: {error}\nreplay: KORA_SEED={seed} cargo test -p kora-tests --test simulation {name}");
+        }
     }
 }
 
 #[test]
+fn every_seed_is_strictly_serialisable() {
+    check("every_seed", 3000, Shape::default(), run_seed);
+}
+
+#[test]
+fn every_reader_of_a_bank_sees_the_same_sum() {
+    let (committed, aborted) = (Cell::new(0), Cell::new(0));
+    check("bank", 300, Shape { clients: 5, commands: 25, ..Shape::default() }, |seed, shape| {
+        let (some, none) = run_bank(seed, shape)?;
+        committed.set(committed.get() + some);
+        aborted.set(aborted.get() + none);
+        Ok(())
+    });
+    if number("KORA_SEED").is_none() {
+        assert!(
+            committed.get() > 10 * aborted.get() / 10 && aborted.get() > 100,
+            "{committed:?} {aborted:?}: one side is never tried"
+        );
+    }
+}
+
+#[test]
+fn transactions_that_append_and_read_make_no_circle() {
+    check("circle", 150, Shape { clients: 8, commands: 60, ..Shape::default() }, run_append);
+}
+
+#[test]
+fn elements_that_are_waited_for_go_to_one_client_each_in_order() {
+    check("waited_for", 1500, Shape { clients: 8, commands: 10, ..Shape::default() }, run_queue);
+}
+
+/// The first of `seeds` seeds that notices a planted fault.
+fn noticed(fault: Fault, seeds: u64, shape: Shape, run: Run) {
+    let shape = Shape { fault: Some(fault), ..shape };
+    let found = (0..seeds).find(|&seed| story(run, seed, shape).is_err());
+    assert!(found.is_some(), "{seeds} seeds did not notice {fault:?}");
+}
+
+const QUEUE: Shape = Shape { shards: 4, clients: 8, commands: 10, fault: None };
+
+#[test]
 fn intents_that_are_released_too_early_are_noticed() {
-    let shape = Shape { planted_early_release: true, ..Shape::default() };
-    let found = (0..500).find(|&seed| std::panic::catch_unwind(|| run_seed(seed, shape)).map_or(true, |r| r.is_err()));
-    assert!(found.is_some(), "500 seeds did not notice that nothing is held");
+    noticed(Fault::EarlyRelease, 500, Shape::default(), run_seed);
+    noticed(Fault::EarlyRelease, 100, Shape { clients: 8, commands: 60, ..Shape::default() }, run_append);
+    noticed(Fault::EarlyRelease, 100, Shape { clients: 5, commands: 25, ..Shape::default() }, |seed, shape| {
+        run_bank(seed, shape).map(|_| ())
+    });
+}
+
+#[test]
+fn votes_that_are_ignored_are_noticed() {
+    noticed(Fault::IgnoredVotes, 500, Shape::default(), run_seed);
+    noticed(Fault::IgnoredVotes, 100, Shape { clients: 5, commands: 25, ..Shape::default() }, |seed, shape| {
+        run_bank(seed, shape).map(|_| ())
+    });
+}
+
+#[test]
+fn clients_that_are_served_though_they_have_gone_are_noticed() {
+    noticed(Fault::ServedThoughGone, 1000, QUEUE, run_queue);
+}
+
+#[test]
+fn places_that_are_kept_in_line_are_noticed() {
+    noticed(Fault::KeptPlaces, 200, QUEUE, run_queue);
+}
+
+#[test]
+fn lines_that_are_not_paused_are_noticed() {
+    noticed(Fault::UnpausedLines, 1000, QUEUE, run_queue);
+}
+
+#[test]
+fn waiters_that_one_owner_does_not_know_are_noticed() {
+    noticed(Fault::HalfRegistered, 500, QUEUE, run_queue);
 }
 
 #[test]
 fn a_seed_always_tells_the_same_story() {
-    let shape = Shape { planted_early_release: true, ..Shape::default() };
-    let story = |seed| std::panic::catch_unwind(|| run_seed(seed, shape)).map_err(|_| "panic");
-    for seed in 0..50 {
-        assert_eq!(story(seed), story(seed), "seed {seed}");
+    let runs: [(Run, Shape); 3] = [(run_seed, Shape::default()), (run_queue, QUEUE), (run_append, QUEUE)];
+    for (run, shape) in runs {
+        let shape = Shape { fault: Some(Fault::EarlyRelease), ..shape };
+        for seed in 0..20 {
+            assert_eq!(story(run, seed, shape), story(run, seed, shape), "seed {seed}");
+        }
     }
 }

@@ -137,9 +137,12 @@ fn finish(row: &Row) -> TokenStream {
         (Some(_), ..) => quote!(),
         (None, Some(text), _) => {
             let error = super::texts::error(text, row, &quote!(word));
-            let pattern = if text.contains(super::texts::WORD) { quote!(word) } else { quote!(_) };
+            let left = match text.contains(super::texts::WORD) {
+                true => quote!(let Some(word) = reader.peek()),
+                false => quote!(reader.remaining() > 0),
+            };
             quote! {
-                if let Some(#pattern) = reader.peek() {
+                if #left {
                     return Err(#error);
                 }
             }

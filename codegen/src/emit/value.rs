@@ -121,9 +121,15 @@ fn many(arg: &Arg, place: &Context<'_>) -> TokenStream {
         };
         let read = or_text(quote!(Many::<#ty>::parse_count(reader, count)), arg, place.row);
         let at_least_one = (!arg.optional || token == 1).then(|| {
+            // Where an incomplete group is the wrong number of arguments, none at all is no less so.
+            let none = if arg.errors.odd.as_deref() == Some("arity") {
+                odd_error(arg, place.row)
+            } else {
+                quote!(CommandError::Syntax)
+            };
             quote! {
                 if count == 0 {
-                    return Err(CommandError::Syntax);
+                    return Err(#none);
                 }
             }
         });
@@ -184,6 +190,10 @@ pub fn split(arg: &Arg, halves: &[Arg], context: &Context<'_>) -> TokenStream {
     let odd = odd_error(arg, context.row);
     let fields: Vec<_> = halves.iter().map(names::field).collect();
     quote! {
+        // A token with nothing behind it is an option without its value, not a list that does not come out even.
+        if reader.remaining() == 0 {
+            return Err(CommandError::Syntax);
+        }
         let half = reader.half().ok_or(#odd)?;
         #(let #fields = Many::parse_count(reader, half)?;)*
         Ok(Self { #(#fields),* })

@@ -298,6 +298,17 @@ parameters! {
         read_by: "the handlers of sorted sets",
     }
 
+    stream_node_max_bytes: usize = "stream-node-max-bytes" {
+        kind: VALUE_BYTES, default: 4096, change: Change::AtRunTime,
+        help: "Bytes up to which a block of a stream takes more entries; 0 leaves it to the number of entries.",
+        read_by: "XADD",
+    }
+    stream_node_max_entries: usize = "stream-node-max-entries" {
+        kind: ENTRIES, default: 100, change: Change::AtRunTime,
+        help: "Entries that a block of a stream takes; 0 leaves it to their bytes. A trim by `~` goes by whole blocks, a hundred at most.",
+        read_by: "XADD and XTRIM",
+    }
+
     // ----- Notifications -----
     notify_keyspace_events: NotifiedEvents = "notify-keyspace-events" {
         kind: Kind::EventClasses, default: NotifiedEvents::default(), change: Change::AtRunTime,

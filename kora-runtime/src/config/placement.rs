@@ -20,15 +20,19 @@ use crate::resp::number::parse_i64;
 /// let locality: Locality = "bull:*:".parse().unwrap();
 /// assert_eq!(locality.tag(b"bull:mail:wait"), Some(&b"bull:mail"[..]));
 /// assert_eq!(locality.tag(b"cat:mail:wait"), None);
+///
+/// let locality: Locality = "rq:".parse().unwrap();
+/// assert_eq!(locality.tag(b"rq:job:1"), Some(&b"rq:"[..]));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Locality(Vec<Pattern>);
 
-/// Text, one `*`, text that is not empty. The `*` stands for the fewest bytes, at least one, that end where the second
-/// text begins.
+/// Text, one `*`, text that is not empty; the `*` stands for the fewest bytes, at least one, that end where the second
+/// text begins. Or text alone, with which a key begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pattern {
     before: Box<str>,
+    /// What stands behind the `*`; empty without one.
     after: Box<str>,
 }
 
@@ -52,11 +56,14 @@ impl Locality {
 
 impl Pattern {
     fn tag<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
-        // One byte further on: the run is not empty.
-        let run_at = self.before.len() + 1;
         if !key.starts_with(self.before.as_bytes()) {
             return None;
         }
+        if self.after.is_empty() {
+            return Some(&key[..self.before.len()]);
+        }
+        // One byte further on: the run is not empty.
+        let run_at = self.before.len() + 1;
         let end = memchr::memmem::find(key.get(run_at..)?, self.after.as_bytes())?;
         Some(&key[..run_at + end])
     }
@@ -69,9 +76,10 @@ impl FromStr for Pattern {
         if text.len() > LOCALITY_PATTERN_BYTES_MAX {
             return Err(Refusal::WordTooLong(LOCALITY_PATTERN_BYTES_MAX));
         }
-        let (before, after) = text.split_once('*').ok_or(Refusal::NotLocality)?;
+        let (before, after) = text.split_once('*').unwrap_or((text, ""));
+        let starred = text.len() > before.len();
         // A key with a tag in braces goes by the tag, so a pattern of such keys would mean nothing.
-        if after.is_empty() || after.contains('*') || text.contains(['{', '}']) {
+        if text.is_empty() || starred && after.is_empty() || after.contains('*') || text.contains(['{', '}']) {
             return Err(Refusal::NotLocality);
         }
         Ok(Self { before: before.into(), after: after.into() })
@@ -80,7 +88,8 @@ impl FromStr for Pattern {
 
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}*{}", self.before, self.after)
+        let star = if self.after.is_empty() { "" } else { "*" };
+        write!(f, "{}{star}{}", self.before, self.after)
     }
 }
 
@@ -197,6 +206,10 @@ mod tests {
             ("bull:*:", "bull", None),
             ("bull:*:", "a bull:mail:wait", None),
             ("bull:*:", "", None),
+            ("rq:", "rq:job:1", Some("rq:")),
+            ("rq:", "rq:", Some("rq:")),
+            ("rq:", "rq", None),
+            ("rq:", "brq:", None),
             ("*:", "user:1", Some("user")),
             ("*:", ":1", None),
             ("q*--end", "q1-2--end", Some("q1-2")),
@@ -221,7 +234,7 @@ mod tests {
         };
         check("", Ok(""));
         check("  bull:*:   q*/ ", Ok("bull:*: q*/"));
-        for wrong in ["bull", "bull:*", "*", "**:", "a*b*c", "a:*: b", "{*}:", "a{*:", "*}"] {
+        for wrong in ["bull:*", "*", "**:", "a*b*c", "{*}:", "a{*:", "*}"] {
             check(wrong, Err(Refusal::NotLocality));
         }
         check(&format!("*{}", "x".repeat(LOCALITY_PATTERN_BYTES_MAX)), Err(Refusal::WordTooLong(64)));

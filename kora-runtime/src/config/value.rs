@@ -70,7 +70,9 @@ pub enum Refusal {
     #[error("argument must have words of at most {0} bytes")]
     WordTooLong(usize),
     /// Not patterns of keys.
-    #[error("argument must be patterns with one '*', text behind it and no braces, such as bull:*:")]
+    #[error(
+        "argument must be patterns such as bull:*: (one '*' and text behind it) or rq: (the beginning of names), without braces"
+    )]
     NotLocality,
     /// Not groups of four words.
     #[error("Wrong number of arguments in buffer limit configuration.")]

@@ -86,7 +86,7 @@ impl ConnectionCommands for ShardCx<'_> {
     ) -> Result<(), CommandError> {
         check_filters(filters)?;
         let caller = self.call.client_id;
-        let killed = self.core.clients.kill(|client| matches(client, filters, caller));
+        let killed = self.core.kill(|client| matches(client, filters, caller));
         reply.integer(killed);
         Ok(())
     }

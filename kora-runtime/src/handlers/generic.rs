@@ -261,5 +261,6 @@ pub fn encoding(entry: &Entry) -> &'static str {
         Kind::SetInts => "intset",
         Kind::HashBig | Kind::SetBig => "hashtable",
         Kind::ZsetBig => "skiplist",
+        Kind::StreamNew | Kind::Stream => "stream",
     }
 }

@@ -19,6 +19,7 @@ pub mod server;
 pub mod session;
 pub mod set;
 pub mod sorted_set;
+pub mod stream;
 pub mod string;
 pub mod timeout;
 pub mod transactions;

@@ -214,6 +214,9 @@ impl ServerCommands for ShardCx<'_> {
                 "ERR SWAPDB {first} {second} is not possible: one of these databases is pinned to a shard on which the keys of the other are not"
             )));
         }
+        if first == second {
+            return Ok(());
+        }
         for db in [first, second] {
             watch::touch_existing(self.core, db);
         }

@@ -39,7 +39,7 @@ impl SessionCx<'_> {
     /// Lets the client wait for nothing but time, outside EXEC.
     fn wait_for_time(&mut self, deadline_ms: Option<u64>) {
         if !self.nested {
-            self.core.wait = Some(Wait { keys: Vec::new(), awaited: "", deadline_ms });
+            self.core.wait = Some(Wait { keys: Vec::new(), awaited: "", deadline_ms, retry: None });
         }
     }
 

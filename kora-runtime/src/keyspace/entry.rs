@@ -37,10 +37,14 @@ pub enum Kind {
     ZsetPacked = 10,
     /// Sorted set, handle of `Big::Zset`.
     ZsetBig = 11,
+    /// Stream that nothing was done to yet: no payload.
+    StreamNew = 12,
+    /// Stream, handle of `Big::Stream`.
+    Stream = 13,
 }
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Str,
         Self::Int,
         Self::StrBig,
@@ -53,12 +57,14 @@ impl Kind {
         Self::SetBig,
         Self::ZsetPacked,
         Self::ZsetBig,
+        Self::StreamNew,
+        Self::Stream,
     ];
 
     /// True when the payload is a handle into the slab of big values.
     #[inline]
     pub fn is_big(self) -> bool {
-        matches!(self, Self::StrBig | Self::ListBig | Self::HashBig | Self::SetBig | Self::ZsetBig)
+        matches!(self, Self::StrBig | Self::ListBig | Self::HashBig | Self::SetBig | Self::ZsetBig | Self::Stream)
     }
 
     /// The type's name as TYPE replies it.
@@ -69,6 +75,7 @@ impl Kind {
             Self::HashPacked | Self::HashBig => "hash",
             Self::SetInts | Self::SetPacked | Self::SetBig => "set",
             Self::ZsetPacked | Self::ZsetBig => "zset",
+            Self::StreamNew | Self::Stream => "stream",
         }
     }
 }
@@ -287,6 +294,7 @@ impl Entry {
             Kind::HashBig | Kind::SetBig => "hashtable",
             Kind::SetInts => "intset",
             Kind::ZsetBig => "skiplist",
+            Kind::StreamNew | Kind::Stream => "stream",
         }
     }
 

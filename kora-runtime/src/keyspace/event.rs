@@ -17,12 +17,12 @@ pub enum EventClass {
     Hash,
     /// `z`: sorted set commands.
     SortedSet,
+    /// `t`: stream commands.
+    Stream,
     /// `x`: a key expired.
     Expired,
     /// `e`: a key was evicted.
     Evicted,
-    /// `t`: stream commands.
-    Stream,
     /// `d`: types of modules; nothing here is of that class.
     Module,
     /// `m`: a key that was to be read is not there. No change: whoever listens to changes does not hear of it.
@@ -69,6 +69,7 @@ events! {
     ZremRangeByScore SortedSet "zremrangebyscore", ZremRangeByRank SortedSet "zremrangebyrank",
     ZremRangeByLex SortedSet "zremrangebylex", ZunionStore SortedSet "zunionstore",
     ZinterStore SortedSet "zinterstore", ZdiffStore SortedSet "zdiffstore", ZrangeStore SortedSet "zrangestore",
+    Xadd Stream "xadd", Xdel Stream "xdel", Xtrim Stream "xtrim", Xsetid Stream "xsetid",
     Expired Expired "expired", Evicted Evicted "evicted",
     KeyMiss Missed "keymiss", New New "new",
 }

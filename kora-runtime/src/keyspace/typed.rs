@@ -5,7 +5,7 @@
 use ahash::RandomState;
 
 use super::{Entry, Kind};
-use crate::types::{Big, HashMut, HashRef, ListMut, ListRef, SetMut, SetRef, Slab, ValueMut, ZsetMut, ZsetRef};
+use crate::types::{self, Big, HashMut, HashRef, ListMut, ListRef, SetMut, SetRef, Slab, ValueMut, ZsetMut, ZsetRef};
 
 /// A type that a key can hold.
 pub trait Type {
@@ -36,6 +36,9 @@ pub struct Set;
 /// Sorted sets.
 #[derive(Debug)]
 pub struct Zset;
+/// Streams.
+#[derive(Debug)]
+pub struct Stream;
 
 /// A string as it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,6 +181,20 @@ collection!(List, ListRef, ListMut, ListPacked);
 collection!(Hash, HashRef, HashMut, HashPacked);
 collection!(Set, SetRef, SetMut, SetInts);
 collection!(Zset, ZsetRef, ZsetMut, ZsetPacked);
+
+impl Type for Stream {
+    type Ref<'a> = &'a types::Stream;
+    type Mut<'a> = &'a mut types::Stream;
+    const NEW: Kind = Kind::StreamNew;
+
+    fn reference<'a>(entry: &'a Entry, bigs: &'a Slab<Big>) -> Option<&'a types::Stream> {
+        types::Stream::open(entry, bigs)
+    }
+
+    fn mutable(value: ValueMut<'_>) -> Option<&mut types::Stream> {
+        types::Stream::open_mut(value)
+    }
+}
 
 /// The hasher seeds of one data directory, expanded from four numbers.
 pub fn random_state(seeds: [u64; 4]) -> RandomState {

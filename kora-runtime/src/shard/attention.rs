@@ -7,12 +7,20 @@
 use super::core::{Core, Push};
 use super::cx::ShardCx;
 use super::gate::PAUSED;
-use super::message::{Call, ShardId, TxnMessage, read_note};
+use super::message::{Call, ReplyTo, ShardId, TxnMessage, read_note};
 use super::session::Session;
 use super::{Shard, output_hard_limit_bytes};
 use crate::argv::Argv;
 use crate::extension::Extension;
 use crate::table::CommandId;
+
+/// A client that has gone while replies to it were under way.
+#[derive(Debug)]
+pub(super) struct Departed {
+    awaited: usize,
+    client_id: u64,
+    watched: Vec<(u8, Box<[u8]>)>,
+}
 
 impl Shard {
     /// Does what was left to do. `current` is the session whose commands are being run, which is not in its place meanwhile.
@@ -45,6 +53,33 @@ impl Shard {
                     self.outboxes[peer].notes.append(notes);
                 }
             }
+        }
+    }
+
+    /// A client with watched keys has gone. Its last WATCH may not have reached their owners yet: they are told when all its replies are in.
+    pub(super) fn unwatch_departed(&mut self, session: u32, generation: u32, awaited: usize) {
+        if awaited == 0 {
+            self.core.unwatch(session);
+            return;
+        }
+        let client = self.core.clients.of(session);
+        let watched = std::mem::take(&mut client.watching);
+        if !watched.is_empty() {
+            let departed = Departed { awaited, client_id: client.id, watched };
+            self.departed.insert((session, generation), departed);
+        }
+    }
+
+    /// A reply came for a client that has gone.
+    #[cold]
+    pub(super) fn reply_to_departed(&mut self, to: ReplyTo) {
+        let Some(departed) = self.departed.get_mut(&(to.session, to.generation)) else { return };
+        departed.awaited -= 1;
+        if departed.awaited == 0
+            && let Some(Departed { client_id, watched, .. }) = self.departed.remove(&(to.session, to.generation))
+        {
+            self.core.unwatched.push((client_id, watched));
+            self.core.attention = true;
         }
     }
 

@@ -9,6 +9,7 @@
 //! is taken for one that has timed out, was unblocked or has gone.
 
 use super::execute::execute;
+use super::fault::Fault;
 use super::message::{Call, ReplyTo, ShardId, TxnId, TxnMessage, read_frame, write_frame};
 use super::plan::{Plan, gather_always, plan};
 use super::session::Session;
@@ -31,6 +32,9 @@ pub struct Wait {
     pub awaited: &'static str,
     /// When it gives up, Unix milliseconds; `None` for never.
     pub deadline_ms: Option<u64>,
+    /// The frame to run from then on, when it is not to be the client's own words: an XREAD that asks for what comes after now must mean the same moment
+    /// each time.
+    pub retry: Option<Vec<u8>>,
 }
 
 /// How a client stops waiting without being served.
@@ -78,15 +82,18 @@ impl Shard {
             Plan::One(owner) if owner == here && !self.meets_any_intent(id, argv) => {
                 let mut reply = ReplyBuf::new(call.protocol);
                 execute(&mut self.core, call, id, argv, &mut reply);
-                let Some(wait) = self.core.wait.take() else {
+                let Some(mut wait) = self.core.wait.take() else {
                     let mode = self.core.clients.of(index).reply_mode;
                     let copy = |out: &mut ReplyBuf| out.bytes_mut().extend_from_slice(reply.as_bytes());
                     session.reply_here(call.protocol, |()| mode == ReplyMode::On, copy);
                     self.after_reply(index, mode);
                     return Flow::Next;
                 };
-                let mut frame = Vec::new();
-                write_frame(&mut frame, id, argv);
+                let frame = wait.retry.take().unwrap_or_else(|| {
+                    let mut frame = Vec::new();
+                    write_frame(&mut frame, id, argv);
+                    frame
+                });
                 self.wait_here(index, session, call, frame, wait, reply.into_bytes());
                 Flow::Next
             }
@@ -130,7 +137,13 @@ impl Shard {
 
     /// Notes that a client waits.
     fn block(&mut self, session: &mut Session, block: Block) {
-        let Block { id, to, call, frame, owners, deadline_ms, null_reply } = block;
+        let Block { id, to, call, frame, owners, deadline_ms, mut null_reply } = block;
+        if !owners.is_empty() {
+            // Whatever it says when it finds nothing and does not wait: Redis's reply for keys that were waited for in vain is the same for all.
+            let mut reply = ReplyBuf::new(call.protocol);
+            reply.null_array();
+            null_reply = reply.into_bytes();
+        }
         let client = self.core.clients.of(to.session);
         client.waiting = Some(id);
         client.waits_for_time = deadline_ms.is_some();
@@ -148,7 +161,14 @@ impl Shard {
         let index = block.to.session;
         let Some(mut session) = self.sessions[index as usize].take() else { return };
         self.block(&mut session, block);
+        // Replies of commands before it may have been held back for its own.
+        self.list(index, &mut session);
         self.sessions[index as usize] = Some(session);
+        if self.core.clients.of(index).kill {
+            // It was killed while its command was tried. Owners have to hear first that it waits.
+            self.core.unblocked.push((index, Ending::Killed));
+            self.core.attention = true;
+        }
     }
 
     // ---- serving --------------------------------------------------------------------------------------------------------
@@ -171,9 +191,13 @@ impl Shard {
                     Some(true) => {}
                     Some(false) => place += 1,
                     None => {
-                        self.core.waiters.offer(db, key, waiter.id);
                         let offer = TxnMessage::Offer { waiter: waiter.id, owner: self.core.id };
                         self.steps.push(Step::Send(waiter.id.coordinator(), offer));
+                        if self.core.is_wrong_by(Fault::UnpausedLines) {
+                            place += 1;
+                            continue;
+                        }
+                        self.core.waiters.offer(db, key, waiter.id);
                         return;
                     }
                 },
@@ -277,6 +301,7 @@ impl Shard {
         if let Some(deadline_ms) = blocked.deadline_ms {
             self.deadlines.remove(&(deadline_ms, blocked.id));
         }
+        let withdraw = withdraw && !self.core.is_wrong_by(Fault::KeptPlaces);
         for &owner in blocked.owners.iter().filter(|_| withdraw) {
             if owner == self.core.id && !self.is_busy() {
                 self.core.waits_no_more(blocked.id);

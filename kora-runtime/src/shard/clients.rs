@@ -270,6 +270,7 @@ impl Clients {
                 && matches(client)
             {
                 client.kill = true;
+                client.gate |= gate::KILLED;
                 self.killed.push(session as u32);
                 count += 1;
             }
@@ -279,7 +280,9 @@ impl Clients {
 
     /// Marks the client of an open session to be closed; false when it was marked before.
     pub fn kill_session(&mut self, session: u32) -> bool {
-        let newly = !std::mem::replace(&mut self.of(session).kill, true);
+        let client = self.of(session);
+        let newly = !std::mem::replace(&mut client.kill, true);
+        client.gate |= gate::KILLED;
         if newly {
             self.killed.push(session);
         }

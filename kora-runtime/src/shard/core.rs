@@ -11,7 +11,8 @@ use ahash::RandomState;
 
 use super::blocking::{Ending, Wait};
 use super::busy::ScriptState;
-use super::clients::Clients;
+use super::clients::{Client, Clients};
+use super::fault::Fault;
 use super::gate::{self, Pause};
 use super::message::{ShardId, TxnId};
 use super::routing::Routing;
@@ -179,6 +180,8 @@ pub struct Core {
     pub(crate) acting_client: u64,
     /// The script that runs here, for those who ask meanwhile.
     pub(crate) script: Rc<ScriptState>,
+    /// What a test has broken on purpose.
+    pub(super) fault: Option<Fault>,
 }
 
 impl std::fmt::Debug for Core {
@@ -239,6 +242,7 @@ impl Core {
             pushes: Vec::new(),
             acting_client: 0,
             script: Rc::default(),
+            fault: None,
         }
     }
 
@@ -404,6 +408,13 @@ impl Core {
         waits
     }
 
+    /// Marks the clients that `matches` picks to be closed; returns how many. Nothing more of their pipelines runs, the caller's included.
+    pub(crate) fn kill(&mut self, matches: impl FnMut(&Client) -> bool) -> i64 {
+        let killed = self.clients.kill(matches);
+        self.attention |= killed > 0;
+        killed
+    }
+
     /// Leaves bytes for sessions of this shard.
     pub(crate) fn push(&mut self, push: Push) {
         self.pushes.push(push);
@@ -436,7 +447,7 @@ impl Core {
     /// One slice of the background sweep for expired keys; looks at no more than `EXPIRE_SLICE_KEYS`. True when it found many, so that the next
     /// slice should follow soon.
     pub fn sweep_expired(&mut self) -> bool {
-        if !self.active_expire {
+        if !self.active_expire || self.paused.is_some() {
             return false;
         }
         let now_ms = self.now_ms;

@@ -14,13 +14,14 @@ use ahash::RandomState;
 use super::blocking::Wait;
 use super::core::{Core, Push};
 use super::gate;
-use super::message::{Call, ShardId, write_note};
+use super::message::{Call, ShardId, write_frame, write_note};
 use crate::argv::Argv;
 use crate::error::CommandError;
 use crate::keyspace::typed::{INLINE_STRING_BYTES_MAX, Str, Type};
 use crate::keyspace::{Detached, Draft, Entry, Event, Kind};
 use crate::reply::Protocol;
 use crate::resp::number::parse_i64;
+use crate::table::CommandId;
 use crate::types::Big;
 use crate::types::table::Slot;
 
@@ -119,7 +120,7 @@ impl<'s> ShardCx<'s> {
     }
 
     /// Says that the command found nothing and that its client may wait for `keys` to hold an `awaited` value (a word of TYPE). The reply that the handler then
-    /// makes is the one of a client that waits in vain, and of one that may not wait because it is inside EXEC or a script.
+    /// makes is the one of a client that may not wait because it is inside EXEC or a script; who waits for keys in vain gets a null array whatever it is.
     pub fn wait<'k>(
         &mut self,
         keys: impl IntoIterator<Item = &'k [u8]>,
@@ -128,7 +129,16 @@ impl<'s> ShardCx<'s> {
     ) {
         if !self.call.nested {
             let keys = keys.into_iter().map(Box::from).collect();
-            self.core.wait = Some(Wait { keys, awaited, deadline_ms });
+            self.core.wait = Some(Wait { keys, awaited, deadline_ms, retry: None });
+        }
+    }
+
+    /// After [`ShardCx::wait`]: other words than the client's own are run when it is tried again. They name the same keys.
+    pub fn retry_as(&mut self, command: CommandId, argv: Argv<'_>) {
+        if let Some(wait) = &mut self.core.wait {
+            let mut frame = Vec::new();
+            write_frame(&mut frame, command, argv);
+            wait.retry = Some(frame);
         }
     }
 

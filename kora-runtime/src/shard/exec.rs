@@ -269,7 +269,9 @@ impl Shard {
             .into_iter()
             .map(|(shard, scope)| {
                 let at = first.iter().position(|(owner, _)| *owner == shard);
-                let work = at.map_or(Work::Vote(call.client_id), |at| Work::RunAll(first.swap_remove(at).1));
+                let share = at.map_or_else(Vec::new, |at| first.swap_remove(at).1);
+                // Only who watches asks for votes: what it watched before, an owner may not have forgotten yet.
+                let work = if watching.is_empty() { Work::RunAll(share) } else { Work::Vote(call.client_id) };
                 (shard, Part { scope, work, call })
             })
             .collect();

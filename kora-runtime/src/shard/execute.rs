@@ -21,7 +21,7 @@ use crate::resp::value::is_error;
 use crate::table::{self, Access, CommandId, Merge, Route};
 
 /// Runs a command and appends its reply, whatever happens.
-#[inline]
+#[inline(always)]
 pub fn execute(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, reply: &mut ReplyBuf) {
     count(core, id);
     core.acting_client = call.client_id;
@@ -33,15 +33,27 @@ pub fn execute(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, reply
 
 /// Runs a command whose keys are all here. With one shard this is also how commands over all shards run: their one part goes through the same
 /// merge as several would.
-#[inline]
+#[inline(never)]
 pub fn execute_merged(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, reply: &mut ReplyBuf) {
+    execute_hot(core, call, id, argv, reply);
+}
+
+/// [`execute_merged`] where every command of a client passes: part of its caller.
+#[inline(always)]
+pub fn execute_hot(core: &mut Core, call: Call, id: CommandId, argv: Argv<'_>, reply: &mut ReplyBuf) {
     if let Route::AllShards(merge @ Merge::Custom(_)) | Route::Scatter(merge @ Merge::Custom(_)) = id.info().route {
-        let mut part = ReplyBuf::new(call.protocol);
-        execute(core, call, id, argv, &mut part);
-        merge::merge(merge, argv, &[part.as_bytes()], &[], reply);
-        return;
+        execute_alone(core, merge, call, id, argv, reply);
+    } else {
+        execute(core, call, id, argv, reply);
     }
-    execute(core, call, id, argv, reply);
+}
+
+/// Runs the only part of a command over all shards.
+#[inline(never)]
+fn execute_alone(core: &mut Core, merge: Merge, call: Call, id: CommandId, argv: Argv<'_>, reply: &mut ReplyBuf) {
+    let mut part = ReplyBuf::new(call.protocol);
+    execute(core, call, id, argv, &mut part);
+    merge::merge(merge, argv, &[part.as_bytes()], &[], reply);
 }
 
 /// Runs a command that travelled here as a frame: one of its own, or the whole of an EXEC.

@@ -3,7 +3,8 @@
 //! Owns: queueing after MULTI, the keys that WATCH names, CLIENT PAUSE, that subscribers pass by `subscriber.rs`. Refuses to know: how commands are planned and run.
 //! Start at [`Shard::at_the_gate`]. An ordinary command of an ordinary client pays one branch for all of this: see [`OPEN`].
 
-use super::message::{Call, write_frame};
+use super::message::{Call, Work, write_frame};
+use super::plan::{Assembly, Plan, Transaction, plan};
 use super::session::Session;
 use super::{Flow, Shard};
 use crate::argv::Argv;
@@ -13,20 +14,28 @@ use crate::reply::{Protocol, ReplyBuf};
 use crate::shard::clients::ReplyMode;
 use crate::table::{Access, CommandId, Flags, Route};
 
-/// Bits of a client's, or the shard's, gate: with none set and a row without [`ROWS`] a command walks through.
+/// Bits of a client's, or the shard's, gate: with none set and a row that [`looks_at`] passes over a command walks through.
 pub const OPEN: u8 = 0;
 /// The client is inside MULTI.
 pub const IN_MULTI: u8 = 1;
 /// The shard is paused.
 pub const PAUSED: u8 = 2;
 /// A script has stepped aside: see [`busy`](super::busy).
-pub const BUSY: u8 = 4;
+pub const BUSY: u8 = 8;
+/// The client is to be closed: what it sent and has not begun is not run.
+pub const KILLED: u8 = 4;
 
 /// The client has subscribed to something.
-pub const SUBSCRIBED: u8 = 8;
+pub const SUBSCRIBED: u8 = 16;
 
-/// Rows that are looked at here whoever sends them: they wait for others, run scripts, or are part of the machinery of transactions.
-pub const ROWS: Flags = Flags::BLOCKING.with(Flags::NO_MULTI).with(Flags::RUNS_SCRIPTS);
+/// Rows whose flags alone make them stop at the gate: they wait for others, or run scripts.
+const ROWS: Flags = Flags::BLOCKING.with(Flags::RUNS_SCRIPTS);
+
+/// True for rows that are looked at here whoever sends them: those, and the one that tells this shard what its client watches.
+#[inline]
+pub fn looks_at(id: CommandId) -> bool {
+    id == CommandId::Watch || id.info().flags.intersects(ROWS)
+}
 
 /// What CLIENT PAUSE asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +70,7 @@ impl Shard {
             self.refuse_while_busy(index, session, call, id, error);
             return Some(Flow::Next);
         }
-        if self.is_held_by_pause(index, id) {
+        if self.core.clients.of(index).kill || self.is_held_by_pause(index, id) {
             return Some(Flow::Wait);
         }
         if self.core.clients.of(index).multi.is_some() {
@@ -69,6 +78,16 @@ impl Shard {
                 CommandId::Exec if !session.is_settled() => Some(Flow::Wait),
                 CommandId::Exec => Some(self.exec(index, session, call)),
                 CommandId::Discard | CommandId::Quit | CommandId::Reset => None,
+                // These are refused without harm to the transaction, unlike what is queued.
+                CommandId::Multi | CommandId::Watch => {
+                    let error = CommandError::Text(if id == CommandId::Multi {
+                        "ERR MULTI calls can not be nested"
+                    } else {
+                        "ERR WATCH inside MULTI is not allowed"
+                    });
+                    self.refuse_here(index, session, call.protocol, &error);
+                    Some(Flow::Next)
+                }
                 _ if flags.contains(Flags::NO_MULTI) => {
                     self.abort_transaction(index);
                     let error = CommandError::Text("ERR Command not allowed inside a transaction");
@@ -86,6 +105,7 @@ impl Shard {
                 self.refuse_here(index, session, call.protocol, &error);
                 return Some(Flow::Next);
             }
+            return self.watch_on_several(index, session, call, id, argv);
         } else if flags.contains(Flags::BLOCKING) && id.info().route == Route::Gather {
             return Some(self.start_blocking(index, session, call, id, argv));
         } else if flags.contains(Flags::RUNS_SCRIPTS) {
@@ -142,6 +162,29 @@ impl Shard {
         }
     }
 
+    /// Refuses a command that could be neither queued nor run. An EXEC ends its transaction all the same, and says why.
+    #[cold]
+    pub(super) fn reject(
+        &mut self,
+        index: u32,
+        session: &mut Session,
+        protocol: Protocol,
+        id: CommandId,
+        error: &CommandError,
+    ) {
+        self.core.command_stats.of(id).rejected += 1;
+        if id != CommandId::Exec {
+            self.abort_transaction(index);
+            return self.refuse_here(index, session, protocol, error);
+        }
+        self.core.clients.of(index).leave_multi();
+        self.core.unwatch(index);
+        let text = error.to_string();
+        let cause = text.strip_prefix("ERR ").unwrap_or(&text);
+        let error = CommandError::message(format!("EXECABORT Transaction discarded because of: {cause}"));
+        self.refuse_here(index, session, protocol, &error);
+    }
+
     /// Remembers what a client watches: its EXEC has to ask the owners. WATCH itself tells them.
     fn note_watched(&mut self, index: u32, db: u8, argv: Argv<'_>) -> Result<(), CommandError> {
         let client = self.core.clients.of(index);
@@ -154,6 +197,39 @@ impl Shard {
         client.watching_bytes += bytes;
         client.watching.extend(argv.iter().map(|key| (db, Box::from(key))));
         Ok(())
+    }
+
+    /// WATCH of keys on several shards; `None` leaves any other to the router. Each owner is told directly and not in the order of transactions: so what the
+    /// client says there later, above all that it watches no more, cannot overtake it. Nothing is read, so there is nothing to be seen half done.
+    fn watch_on_several(
+        &mut self,
+        index: u32,
+        session: &mut Session,
+        call: Call,
+        id: CommandId,
+        argv: Argv<'_>,
+    ) -> Option<Flow> {
+        let Plan::Several(Transaction { parts, assembly: Assembly::Merge { merge, .. } }) =
+            plan(id, argv, call, &self.core.routing)
+        else {
+            return None;
+        };
+        if !session.is_settled() {
+            return Some(Flow::Wait);
+        }
+        let frames = parts.into_iter().filter_map(|(shard, part)| match part.work {
+            Work::Run(frame) => Some((shard, frame)),
+            _ => None,
+        });
+        let discard = self.discards_reply(index);
+        let to = session.await_reply(index, discard);
+        session.barrier = true;
+        let mut frame = Vec::new();
+        write_frame(&mut frame, id, argv);
+        let mut steps = std::mem::take(&mut self.steps);
+        self.transactions.scatter(to, call, frame, merge, frames.collect(), &mut steps);
+        self.steps = steps;
+        Some(Flow::Next)
     }
 
     /// Whether CLIENT PAUSE makes a command wait.

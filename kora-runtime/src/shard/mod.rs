@@ -16,6 +16,7 @@ pub mod core;
 pub mod cx;
 mod exec;
 pub mod execute;
+pub mod fault;
 pub mod gate;
 pub mod intents;
 pub mod merge;
@@ -43,9 +44,9 @@ use corosensei::stack::DefaultStack;
 
 use self::clients::{Client, Peer, ReplyMode};
 use self::core::{Core, CoreOptions, EffectHook, EffectSink};
-use self::execute::{count, execute_merged, refuse};
+use self::execute::{count, execute_hot, refuse};
 use self::message::{Call, Envelope, ShardId, TxnId, TxnMessage, write_frame, write_request};
-use self::plan::{Plan, plan};
+use self::plan::{Plan, plan_hot};
 use self::routing::Routing;
 use self::session::Session;
 use self::transaction::{Step, Target, Transactions, scope_of};
@@ -114,6 +115,8 @@ pub struct Shard {
     execs: BTreeMap<TxnId, exec::Run>,
     /// Sessions that wait, by the waiter's name.
     blocked: BTreeMap<TxnId, u32>,
+    /// Clients that went while replies to them were under way, and who watched keys: by session and generation.
+    departed: BTreeMap<(u32, u32), attention::Departed>,
     /// When they give up, Unix milliseconds.
     deadlines: BTreeSet<(u64, TxnId)>,
     sessions: Vec<Option<Box<Session>>>,
@@ -152,6 +155,7 @@ impl Shard {
             execs: BTreeMap::new(),
             blocked: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            departed: BTreeMap::new(),
             core: Box::new(Core::new(CoreOptions {
                 id,
                 routing,
@@ -188,11 +192,6 @@ impl Shard {
         &self.core
     }
 
-    /// Breaks the intents on purpose: a test that must notice is made with this.
-    pub fn plant_early_release(&mut self) {
-        self.transactions.intents.plant_grant_everything();
-    }
-
     /// Calls `hook` for every change on this shard, in the order in which they happen.
     pub fn on_effect(&mut self, hook: EffectHook) {
         self.core.effects = EffectSink::Hook(hook);
@@ -202,6 +201,10 @@ impl Shard {
     /// Sets the clock. Time may stand still or jump; expiry goes by it.
     pub fn begin_tick(&mut self, now_ms: u64) {
         self.core.now_ms = now_ms;
+        // The alarm may ring later than what this tick brings, a new pause among it.
+        if self.core.paused.is_some_and(|pause| pause.until_ms <= now_ms) {
+            self.end_pause();
+        }
     }
 
     // ---- sessions -------------------------------------------------------------------------------------------------------
@@ -228,9 +231,11 @@ impl Shard {
             return;
         }
         if let Some(mut open) = self.sessions[session as usize].take() {
+            // The reply of a blocking command never comes; any other does.
+            let awaited = open.awaited() - usize::from(open.blocked.is_some());
             self.leave_lines(&mut open);
+            self.unwatch_departed(session, open.generation, awaited);
         }
-        self.core.unwatch(session);
         self.client_gone(session);
         self.core.clients.remove(session);
         self.free.push(session);
@@ -360,7 +365,9 @@ impl Shard {
         let mut limits_now = self.decode_limits(authenticated);
         let mut decoder = std::mem::take(&mut session.decoder);
         let input = std::mem::take(&mut session.input);
-        while !session.closing {
+        // A client that is to be closed runs nothing more, also when it was held back by a pause and goes on only now.
+        let mut killed = self.core.clients.of(index).kill;
+        while !session.closing && !killed {
             if session.barrier || session.is_full() || self.congested {
                 session.stalled = session.consumed < input.len();
                 break;
@@ -386,6 +393,7 @@ impl Shard {
                             session.consumed += consumed;
                             if self.core.attention {
                                 self.attend(Some((index, &mut session)));
+                                killed = self.core.clients.of(index).kill;
                             }
                         }
                         Flow::Wait => {
@@ -452,15 +460,12 @@ impl Shard {
         };
         let info = id.info();
         if !info.arity_allows(argv.len()) {
-            self.core.command_stats.of(id).rejected += 1;
-            self.abort_transaction(index);
-            self.refuse_here(index, session, protocol, &CommandError::WrongArity(info.name));
+            self.reject(index, session, protocol, id, &CommandError::WrongArity(info.name));
             return Flow::Next;
         }
         let client = self.core.clients.of(index);
         if !client.authenticated && !info.flags.contains(Flags::NO_AUTH) {
-            self.core.command_stats.of(id).rejected += 1;
-            self.refuse_here(index, session, protocol, &CommandError::NoAuth);
+            self.reject(index, session, protocol, id, &CommandError::NoAuth);
             return Flow::Next;
         }
         client.last_command = Some(id);
@@ -472,12 +477,12 @@ impl Shard {
             nested: false,
             client_id: client.id,
         };
-        if (client.gate | self.core.gate) != gate::OPEN || info.flags.intersects(gate::ROWS) {
+        if (client.gate | self.core.gate) != gate::OPEN || gate::looks_at(id) {
             if let Some(flow) = self.at_the_gate(index, session, call, id, argv) {
                 return flow;
             }
         }
-        match plan(id, argv, call, &self.core.routing) {
+        match plan_hot(id, argv, call, &self.core.routing) {
             Plan::Session => {
                 if !session.is_settled() {
                     return Flow::Wait;
@@ -516,7 +521,8 @@ impl Shard {
                 let mut frame = Vec::new();
                 write_frame(&mut frame, id, argv);
                 let mut steps = std::mem::take(&mut self.steps);
-                self.transactions.scatter(to, call, frame, merge, audience, &mut steps);
+                let parts = audience.into_iter().map(|shard| (shard, frame.clone())).collect();
+                self.transactions.scatter(to, call, frame, merge, parts, &mut steps);
                 self.steps = steps;
                 Flow::Next
             }
@@ -563,7 +569,7 @@ impl Shard {
         session.reply_here(
             call.protocol,
             |()| mode == ReplyMode::On || subscriber::replies_by_pushes(id),
-            |reply| execute_merged(core, call, id, argv, reply),
+            |reply| execute_hot(core, call, id, argv, reply),
         );
         self.after_reply(index, mode);
         Flow::Next

@@ -82,9 +82,12 @@ impl Shard {
         while let Some((first, ..)) = read_reply(rest) {
             let mut session = self.sessions.get_mut(first.session as usize).and_then(Option::take);
             while let Some((to, reply, next)) = read_reply(rest).filter(|(to, ..)| to.session == first.session) {
-                if let Some(session) = session.as_deref_mut().filter(|session| session.generation == to.generation) {
-                    self.lend_output(session);
-                    session.deliver(to.seq, reply);
+                match session.as_deref_mut().filter(|session| session.generation == to.generation) {
+                    Some(session) => {
+                        self.lend_output(session);
+                        session.deliver(to.seq, reply);
+                    }
+                    None => self.reply_to_departed(to),
                 }
                 rest = next;
             }
@@ -96,10 +99,14 @@ impl Shard {
 
     /// Puts one reply into its session's order.
     pub(super) fn deliver(&mut self, to: ReplyTo, reply: &[u8]) {
-        let Some(mut session) = self.sessions.get_mut(to.session as usize).and_then(Option::take) else { return };
+        let Some(mut session) = self.sessions.get_mut(to.session as usize).and_then(Option::take) else {
+            return self.reply_to_departed(to);
+        };
         if session.generation == to.generation {
             self.lend_output(&mut session);
             session.deliver(to.seq, reply);
+        } else {
+            self.reply_to_departed(to);
         }
         self.put_back(to.session, session);
     }
@@ -162,15 +169,24 @@ impl Shard {
 
     /// Brings everything to rest: transactions' steps, then sessions that may go on, until nothing moves.
     pub(super) fn settle(&mut self) {
-        self.perform_steps();
-        self.attend(None);
+        self.rest();
         while let Some(session) = self.resume.pop() {
             let may_go_on = self.session(session).is_some_and(|open| open.stalled && !open.barrier && !open.is_full());
             if may_go_on && !self.congested {
                 // A session that still has to wait marks itself stalled again and is resumed by what it waits for.
                 self.advance(session);
-                self.perform_steps();
-                self.attend(None);
+                self.rest();
+            }
+        }
+    }
+
+    /// Takes steps and attends to what they cause, which may be more steps: a key that is ready is offered to a waiter on another shard.
+    fn rest(&mut self) {
+        loop {
+            self.perform_steps();
+            self.attend(None);
+            if self.steps.is_empty() {
+                break;
             }
         }
     }

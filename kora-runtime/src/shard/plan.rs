@@ -61,8 +61,14 @@ pub fn mode_of(access: Access) -> Mode {
 }
 
 /// Decides where a command runs. Arguments that do not parse run here, where they get their error.
-#[inline]
+#[inline(never)]
 pub fn plan(id: CommandId, argv: Argv<'_>, call: Call, routing: &Routing) -> Plan {
+    plan_hot(id, argv, call, routing)
+}
+
+/// [`plan`] where every command of a client passes: part of its caller.
+#[inline(always)]
+pub fn plan_hot(id: CommandId, argv: Argv<'_>, call: Call, routing: &Routing) -> Plan {
     let info = id.info();
     let shards = routing.shards();
     if shards == 1 {

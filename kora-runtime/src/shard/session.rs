@@ -109,6 +109,11 @@ impl Session {
         self.slots.is_empty()
     }
 
+    /// Replies that are to come from elsewhere.
+    pub(super) fn awaited(&self) -> usize {
+        self.slots.iter().filter(|slot| matches!(slot, Slot::Waiting { .. })).count()
+    }
+
     /// True when the next command has to wait until replies have gone out or come in.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
@@ -125,11 +130,12 @@ impl Session {
         }
     }
 
-    /// True while replies of the batch are still missing, and those that are here may wait for them.
+    /// True while replies of the batch are still missing, and those that are here may wait for them. Behind a command that blocks nobody knows when
+    /// more will come.
     #[inline]
     pub(super) fn holds_output(&self) -> bool {
         let missing = self.batch_end.wrapping_sub(self.first_seq) as i32;
-        missing > 0 && !self.slots.is_empty() && self.out.len() < limits::OUTPUT_HOLD_BYTES
+        missing > 0 && !self.slots.is_empty() && self.out.len() < limits::OUTPUT_HOLD_BYTES && self.blocked.is_none()
     }
 
     /// True when the client does not read its replies: for `OUTPUT_STUCK_MS` it took nothing of an output at which its commands are no longer run, or

@@ -17,6 +17,7 @@ use ahash::RandomState;
 
 use super::core::{Core, Effect, EffectSink};
 use super::execute::{count_merged, execute, execute_frame, execute_merged, execute_part};
+use super::fault::Fault;
 use super::intents::{Intents, Mode, Scope, Ticket};
 use super::merge;
 use super::message::{
@@ -222,28 +223,29 @@ impl Transactions {
         steps.extend(messages.into_iter().map(|(shard, message)| Step::Send(shard, message)));
     }
 
-    /// Runs a command on several shards without intents, and merges what they reply.
+    /// Runs the parts of a command on several shards without intents, and merges what they reply. `frame` is the whole command.
     pub fn scatter(
         &mut self,
         to: ReplyTo,
         call: Call,
         frame: Vec<u8>,
         merge: Merge,
-        audience: Vec<ShardId>,
+        parts: Vec<(ShardId, Vec<u8>)>,
         steps: &mut Vec<Step>,
     ) {
         let txn = self.fresh_id();
-        for &shard in &audience {
-            steps.push(Step::Send(shard, TxnMessage::Scatter { txn, call, frame: frame.clone() }));
+        let participants: Vec<ShardId> = parts.iter().map(|(shard, _)| *shard).collect();
+        for (shard, frame) in parts {
+            steps.push(Step::Send(shard, TxnMessage::Scatter { txn, call, frame }));
         }
         let coordination = Coordination {
             to,
             call,
             frame,
             fetches: Vec::new(),
-            outcomes: audience.iter().map(|_| None).collect(),
-            missing: audience.len(),
-            participants: audience,
+            outcomes: participants.iter().map(|_| None).collect(),
+            missing: participants.len(),
+            participants,
             assembly: Assembly::Scatter(merge),
             retry_of: None,
         };
@@ -416,7 +418,9 @@ impl Transactions {
                 let call = coordination.call;
                 // A client that has gone, or was told to wait no more, takes nothing: the values go home as they came.
                 let wanted = match coordination.retry_of {
-                    Some(waiter) => core.clients.waits(call.client_id, waiter),
+                    Some(waiter) => {
+                        core.clients.waits(call.client_id, waiter) || core.is_wrong_by(Fault::ServedThoughGone)
+                    }
                     None if id.info().flags.contains(Flags::BLOCKING) => {
                         core.clients.session_of(call.client_id).is_some()
                     }
@@ -434,7 +438,7 @@ impl Transactions {
                             id: txn,
                             to: coordination.to,
                             call,
-                            frame: std::mem::take(&mut coordination.frame),
+                            frame: wait.retry.unwrap_or_else(|| std::mem::take(&mut coordination.frame)),
                             owners: coordination.participants.clone(),
                             deadline_ms: wait.deadline_ms,
                             null_reply: std::mem::replace(&mut reply, ReplyBuf::new(call.protocol)).into_bytes(),
@@ -459,7 +463,8 @@ impl Transactions {
         };
         let client_id = coordination.call.client_id;
         for (participant, (writes, effects)) in coordination.participants.iter().zip(finishes) {
-            let waiter = waiter.clone();
+            let forgotten = *participant != coordination.participants[0] && core.is_wrong_by(Fault::HalfRegistered);
+            let waiter = if forgotten { WaiterNews::Nothing } else { waiter.clone() };
             steps.push(Step::Send(*participant, TxnMessage::Finish { txn, client_id, writes, effects, waiter }));
         }
         if waiter == WaiterNews::Nothing {
@@ -486,6 +491,8 @@ fn store(core: &mut Core, client_id: u64, writes: Vec<Write>, effects: Vec<Effec
     for Write { db, key, value } in writes {
         if let Some(value) = value {
             super::cx::ShardCx::new(core, Call::internal(db)).attach_quietly(db, &key, value);
+            // Whoever looked for it while it was away saw nothing and does not look again by itself.
+            core.attention |= core.waiters.touched(db, &key);
         }
     }
     for effect in effects {

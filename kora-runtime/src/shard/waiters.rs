@@ -54,6 +54,11 @@ impl Waiters {
         self.places.is_empty()
     }
 
+    /// Waiters that stand in some line.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
     /// Keys that somebody waits for.
     pub fn keys_len(&self) -> usize {
         self.databases.iter().map(HashMap::len).sum()

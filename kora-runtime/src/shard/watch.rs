@@ -11,6 +11,7 @@ use ahash::RandomState;
 
 use super::core::Core;
 use super::cx::ShardCx;
+use super::fault::Fault;
 use super::message::Call;
 use crate::limits::DATABASES;
 
@@ -107,6 +108,7 @@ pub fn failed(core: &mut Core, client: u64) -> bool {
         ShardCx::new(core, Call::internal(db)).find(&key);
     }
     let changed = core.watches.watchers.get(&client).is_some_and(|watcher| watcher.changed);
+    let changed = changed && !core.is_wrong_by(Fault::IgnoredVotes);
     core.watches.remove(client);
     core.listen_anew();
     changed

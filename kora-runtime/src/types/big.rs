@@ -2,9 +2,12 @@
 //!
 //! Owns: the list of what such a value can be. Refuses to know: which key it belongs to. Start at [`Big`].
 
+use std::sync::Arc;
+
 use super::hash::BigHash;
 use super::list::List;
 use super::set::BigSet;
+use super::stream::Stream;
 use super::zset::BigZset;
 
 pub use super::slab::Slab;
@@ -23,6 +26,8 @@ pub enum Big {
     Set(Box<BigSet>),
     /// A sorted set.
     Zset(Box<BigZset>),
+    /// A stream. Shared, so that it costs nothing to show it to another shard for the time of an XREAD there.
+    Stream(Arc<Stream>),
 }
 
 impl Big {
@@ -34,6 +39,7 @@ impl Big {
             Self::Hash(hash) => size_of::<BigHash>() + hash.heap_bytes(),
             Self::Set(set) => size_of::<BigSet>() + set.heap_bytes(),
             Self::Zset(zset) => size_of::<BigZset>() + zset.heap_bytes(),
+            Self::Stream(stream) => size_of::<Stream>() + stream.heap_bytes(),
         }
     }
 
@@ -45,6 +51,7 @@ impl Big {
             Self::Zset(zset) => zset.len(),
             Self::Hash(hash) => hash.len(),
             Self::Set(set) => set.len(),
+            Self::Stream(stream) => usize::try_from(stream.len()).unwrap_or(usize::MAX),
         }
     }
 
@@ -65,6 +72,8 @@ impl Big {
             Self::Hash(hash) => hash.drain_some(max),
             Self::Set(set) => set.drain_some(max),
             Self::Zset(zset) => zset.drain_some(max),
+            // One that is still shared is not the last: whoever is drops it.
+            Self::Stream(stream) => Arc::get_mut(stream).is_some_and(|stream| stream.drain_some(max)),
         }
     }
 }

@@ -122,8 +122,8 @@ fn rules_about_where_keys_live_are_read_from_every_source() {
     assert_eq!(rules(&["--locality", "d*:", "e*:", "--pinned-databases", "9"], &[], file), Ok("d*: e*: | 9".into()));
     for (words, expected) in [
         (
-            ["--locality", "bull:"],
-            "--locality: argument must be patterns with one '*', text behind it and no braces, such as bull:*:",
+            ["--locality", "bull:*"],
+            "--locality: argument must be patterns such as bull:*: (one '*' and text behind it) or rq: (the beginning of names), without braces",
         ),
         (["--locality", &"a*: ".repeat(17)], "--locality: argument must have at most 16 words"),
         (["--locality", &format!("{}*:", "a".repeat(63))], "--locality: argument must have words of at most 64 bytes"),

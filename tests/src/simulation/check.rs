@@ -7,16 +7,23 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use super::drive::Words;
 use super::model::Model;
 
-/// One command of a history.
-#[derive(Debug, Clone)]
+/// One command of a history, or one transaction.
+#[derive(Debug, Clone, Default)]
 pub struct Call {
-    /// The command.
-    pub words: Vec<String>,
+    /// The command; EXEC for a transaction.
+    pub words: Words,
+    /// The commands of a transaction.
+    pub body: Vec<Words>,
+    /// Which connection sent it: what one watches is its own.
+    pub connection: usize,
+    /// The database that the connection has selected.
+    pub db: usize,
     /// When it was sent.
     pub invoked: u64,
-    /// When its reply came.
+    /// When its reply came. One whose connection ended before may have taken effect, or not.
     pub replied: Option<u64>,
     /// The reply as it came, RESP2.
     pub reply: Vec<u8>,
@@ -25,7 +32,10 @@ pub struct Call {
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reply = String::from_utf8_lossy(&self.reply).replace("\r\n", " ");
-        write!(f, "{:>4} – {:<4} {:<40} {reply}", self.invoked, self.replied.unwrap_or(0), self.words.join(" "))
+        let body: String = self.body.iter().map(|words| format!(" [{}]", words.join(" "))).collect();
+        let replied = self.replied.map_or(String::new(), |replied| replied.to_string());
+        let (from, to, connection, db) = (self.invoked, replied, self.connection, self.db);
+        write!(f, "{from:>4} – {to:<4} connection {connection}, db {db}: {:<40} {reply}", self.words.join(" ") + &body)
     }
 }
 
@@ -33,11 +43,13 @@ impl fmt::Display for Call {
 pub fn strictly_serialisable(history: &[Call]) -> bool {
     assert!(history.len() <= 64, "a set of calls is 64 bits");
     let mut seen = HashSet::new();
-    search(history, 0, &Model::default(), &mut seen)
+    let answered = history.iter().enumerate().filter(|(_, call)| call.replied.is_some());
+    let wanted = answered.fold(0, |wanted, (at, _)| wanted | 1 << at);
+    search(history, wanted, 0, &Model::default(), &mut seen)
 }
 
-fn search(history: &[Call], done: u64, model: &Model, seen: &mut HashSet<(u64, Model)>) -> bool {
-    if done.count_ones() as usize == history.len() {
+fn search(history: &[Call], wanted: u64, done: u64, model: &Model, seen: &mut HashSet<(u64, Model)>) -> bool {
+    if done & wanted == wanted {
         return true;
     }
     if !seen.insert((done, model.clone())) {
@@ -48,6 +60,6 @@ fn search(history: &[Call], done: u64, model: &Model, seen: &mut HashSet<(u64, M
     let first_answer = open().filter_map(|(_, call)| call.replied).min().unwrap_or(u64::MAX);
     open().filter(|(_, call)| call.invoked <= first_answer).any(|(at, call)| {
         let mut next = model.clone();
-        next.explains(&call.words, &call.reply) && search(history, done | (1 << at), &next, seen)
+        next.explains(call) && search(history, wanted, done | (1 << at), &next, seen)
     })
 }

@@ -1,16 +1,33 @@
 //! Many shards on one thread, driven by a seed.
 //!
 //! Owns: a world of shards whose envelopes travel in any order that real mailboxes allow, clients that run random programs against it, and the
-//! check that what they saw is strictly serialisable. Refuses to know: Tokio, sockets, real time.
-//! Start at [`run_seed`].
+//! checks of what they saw. Refuses to know: Tokio, sockets, real time.
+//! Start at [`drive::drive`], then at a workload:
+//!
+//! | workload | what it checks |
+//! |---|---|
+//! | [`mixed`] | short histories of all commands: strictly serialisable, by search |
+//! | [`append`] | long histories of transactions: no circle among them |
+//! | [`bank`] | transfers with and without WATCH: every reader sees the same sum |
+//! | [`queue`] | clients that wait: no element lost, doubled or out of turn |
 
+pub mod append;
+pub mod bank;
 pub mod check;
+pub mod cycles;
+pub mod drive;
+pub mod mixed;
 pub mod model;
+pub mod queue;
 pub mod world;
 
 use kora_runtime::random::Random;
+use kora_runtime::resp::number::parse_i64;
+use kora_runtime::shard::fault::{Fault, Remains};
 
-use self::check::{Call, strictly_serialisable};
+use self::check::strictly_serialisable;
+use self::drive::{Chaos, drive};
+use self::mixed::Mixed;
 use self::world::World;
 
 /// How one seed's world looks.
@@ -18,68 +35,72 @@ use self::world::World;
 pub struct Shape {
     /// Shards.
     pub shards: usize,
-    /// Clients, each with one command under way at a time.
+    /// Clients, each with one command under way at a time, or one batch of them.
     pub clients: usize,
-    /// Commands of each client.
+    /// Commands or batches of each client.
     pub commands: usize,
-    /// Break the intents on purpose.
-    pub planted_early_release: bool,
+    /// What is broken on purpose.
+    pub fault: Option<Fault>,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { shards: 4, clients: 4, commands: 7, planted_early_release: false }
+        Self { shards: 4, clients: 4, commands: 7, fault: None }
     }
 }
 
-/// Runs one seed to its end and says what was wrong, if anything.
+/// Runs one seed of [`mixed`] to its end and says what was wrong, if anything.
 ///
 /// # Errors
 /// A description of the history that no sequential order explains.
 pub fn run_seed(seed: u64, shape: Shape) -> Result<(), String> {
     let mut random = Random::new(seed);
     let mut world = World::new(seed, shape);
-    let mut programs: Vec<Vec<Vec<String>>> =
-        (0..shape.clients).map(|_| (0..shape.commands).map(|_| model::random_command(&mut random)).collect()).collect();
-    let mut history: Vec<Call> = Vec::new();
-    let mut under_way: Vec<Option<usize>> = vec![None; shape.clients];
-    let mut time = 0;
-    loop {
-        time += 1;
-        let able: Vec<usize> =
-            (0..shape.clients).filter(|&at| under_way[at].is_none() && !programs[at].is_empty()).collect();
-        let moves = world.moves();
-        if able.is_empty() && moves == 0 {
-            break;
-        }
-        let pick = random.below((able.len() + moves) as u64) as usize;
-        if let Some(&client) = able.get(pick) {
-            let words = programs[client].remove(0);
-            under_way[client] = Some(history.len());
-            world.send(client, &words);
-            history.push(Call { words, invoked: time, replied: None, reply: Vec::new() });
-        } else {
-            world.make_move(pick - able.len());
-        }
-        for (client, reply) in world.take_replies() {
-            let at = under_way[client].take().expect("a reply answers a command");
-            history[at].replied = Some(time);
-            history[at].reply = reply;
-        }
+    let mut mixed = Mixed::new(seed, shape);
+    let chaos = Chaos { disconnects: if seed % 4 < 2 { 5 } else { 0 }, time: 20 };
+    let waiting = drive(&mut world, shape.clients, &mut random, chaos, &mut mixed)?;
+    if let Some(client) = waiting.iter().find(|client| !world.is_waiting(**client)) {
+        return Err(format!("client {client} was never answered"));
     }
-    if let Some(call) = history.iter().find(|call| call.replied.is_none()) {
-        return Err(format!("seed {seed}: {:?} was never answered", call.words));
-    }
-    if !world.has_whole_replies() {
-        return Err(format!("seed {seed}: half a reply was left"));
-    }
-    if !world.is_quiet() {
-        return Err(format!("seed {seed}: an intent was left behind"));
-    }
-    if strictly_serialisable(&history) {
+    mixed.forget(&waiting);
+    end(&mut world, shape.clients)?;
+    if strictly_serialisable(&mixed.history) {
         Ok(())
     } else {
-        let lines: Vec<String> = history.iter().map(ToString::to_string).collect();
-        Err(format!("seed {seed}: no sequential order explains\n{}", lines.join("\n")))
+        let lines: Vec<String> = mixed.history.iter().map(ToString::to_string).collect();
+        Err(format!("no sequential order explains\n{}", lines.join("\n")))
     }
+}
+
+/// Ends the connections of the first `clients` clients. Nothing may be left behind of them.
+fn end(world: &mut World, clients: usize) -> Result<(), String> {
+    for client in (0..clients).filter(|&client| world.is_connected(client)).collect::<Vec<_>>() {
+        world.disconnect(client);
+    }
+    while world.moves() > 0 {
+        world.make_move(0);
+    }
+    world.take_replies();
+    if !world.is_quiet() {
+        return Err("an intent was left behind".to_owned());
+    }
+    let remains = world.remains();
+    if remains.iter().any(|remains| *remains != Remains::default()) {
+        return Err(format!("something is held for clients that have gone: {remains:?}"));
+    }
+    Ok(())
+}
+
+/// The number in an integer or bulk reply.
+fn number_of(reply: &[u8]) -> Option<i64> {
+    parse_i64(text_of(reply).as_bytes())
+}
+
+/// The text of an integer, simple or bulk reply.
+fn text_of(reply: &[u8]) -> String {
+    let text = String::from_utf8_lossy(reply);
+    let mut lines = text.split("\r\n");
+    let first = lines.next().unwrap_or_default();
+    if first.starts_with('$') { lines.next().unwrap_or_default() } else { first.get(1..).unwrap_or_default() }
+        .to_owned()
 }

@@ -1,11 +1,15 @@
 //! A store that runs one command after another: the meaning that the shards together must have.
 //!
-//! Owns: a plain model of some commands, single-key and over several keys, and a source of random ones. Refuses to know: Kora.
+//! Owns: a plain model of some commands, single-key and over several keys, of transactions and watching; a source of random commands. Refuses to know: Kora.
+//! Start at [`Model::explains`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kora_runtime::random::Random;
 use kora_runtime::resp::value::array_elements;
+
+use super::check::Call;
+use super::drive::{Words, words};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Value {
@@ -15,10 +19,20 @@ enum Value {
     Scores(BTreeMap<String, i64>),
 }
 
-/// The whole store.
+/// What one connection watches.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+struct Watcher {
+    keys: BTreeSet<(usize, String)>,
+    changed: bool,
+}
+
+/// The whole store: two databases, and who watches what.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Model {
-    keys: BTreeMap<String, Value>,
+    databases: [BTreeMap<String, Value>; 2],
+    watchers: BTreeMap<usize, Watcher>,
+    /// The database of the command that runs.
+    db: usize,
 }
 
 fn bulk(text: &str) -> String {
@@ -34,33 +48,165 @@ fn array<'t>(items: impl ExactSizeIterator<Item = &'t String>) -> String {
 }
 
 const NIL: &str = "$-1\r\n";
+const NO_ARRAY: &str = "*-1\r\n";
 const OK: &str = "+OK\r\n";
 
-impl Model {
-    /// Runs a command and says whether `reply` is what it replies.
-    pub fn explains(&mut self, words: &[String], reply: &[u8]) -> bool {
-        let expected = self.run(words);
-        if matches!(words[0].as_str(), "SMEMBERS" | "SUNION" | "SINTER" | "KEYS") {
+/// True when this is what was replied, or nothing was.
+fn is(call: &Call, expected: &str) -> bool {
+    call.replied.is_none() || call.reply == expected.as_bytes()
+}
+
+/// True when a reply is as expected; some name things in no order, and a client that was told to wait no more got nothing.
+fn same(words: &[String], expected: &str, reply: &[u8]) -> bool {
+    match words[0].as_str() {
+        "SMEMBERS" | "SUNION" | "SINTER" | "KEYS" => {
             let sorted = |reply: &[u8]| {
                 let mut elements: Vec<Vec<u8>> =
                     array_elements(reply).into_iter().flatten().map(<[u8]>::to_vec).collect();
                 elements.sort();
                 elements
             };
-            return sorted(expected.as_bytes()) == sorted(reply);
+            sorted(expected.as_bytes()) == sorted(reply)
         }
-        expected.as_bytes() == reply
+        "BLPOP" | "BLMOVE" | "BZPOPMIN" if reply.starts_with(b"-UNBLOCKED ") => matches!(expected, NIL | NO_ARRAY),
+        _ => expected.as_bytes() == reply,
+    }
+}
+
+impl Model {
+    /// Runs a call and says whether its reply is what it replies. One that was never answered may have replied anything.
+    pub fn explains(&mut self, call: &Call) -> bool {
+        self.db = call.db;
+        match call.words[0].as_str() {
+            "WATCH" => {
+                let watcher = self.watchers.entry(call.connection).or_default();
+                watcher.keys.extend(call.words[1..].iter().map(|key| (call.db, key.clone())));
+                return is(call, OK);
+            }
+            "UNWATCH" | "DISCARD" => {
+                self.watchers.remove(&call.connection);
+                return is(call, OK);
+            }
+            "CLIENT" => return is(call, ":0\r\n") || is(call, ":1\r\n"),
+            "EXEC" => {}
+            _ => {
+                let expected = self.run(&call.words);
+                return call.replied.is_none() || same(&call.words, &expected, &call.reply);
+            }
+        }
+        let watcher = self.watchers.remove(&call.connection);
+        if watcher.is_some_and(|watcher| watcher.changed) {
+            return is(call, NO_ARRAY);
+        }
+        let expected: Vec<String> = call.body.iter().map(|words| self.run(words)).collect();
+        if call.replied.is_none() {
+            return true;
+        }
+        let Some(replies) = array_elements(&call.reply) else { return false };
+        let replies: Vec<&[u8]> = replies.collect();
+        replies.len() == expected.len()
+            && call
+                .body
+                .iter()
+                .zip(&expected)
+                .zip(replies)
+                .all(|((words, expected), reply)| same(words, expected, reply))
+    }
+
+    /// A key of the database of the command that runs changes.
+    fn touch(&mut self, key: &str) {
+        let db = self.db;
+        self.touch_in(db, key);
+    }
+
+    fn touch_in(&mut self, db: usize, key: &str) {
+        let place = (db, key.to_owned());
+        self.watchers
+            .values_mut()
+            .filter(|watcher| watcher.keys.contains(&place))
+            .for_each(|watcher| watcher.changed = true);
+    }
+
+    fn put(&mut self, key: &str, value: Value) {
+        self.keys_mut().insert(key.to_owned(), value);
+        self.touch(key);
+    }
+
+    fn take(&mut self, key: &str) -> Option<Value> {
+        let value = self.keys_mut().remove(key)?;
+        self.touch(key);
+        Some(value)
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.databases[self.db].contains_key(key)
+    }
+
+    fn value(&self, key: &str) -> Option<&Value> {
+        self.databases[self.db].get(key)
+    }
+
+    fn keys_mut(&mut self) -> &mut BTreeMap<String, Value> {
+        &mut self.databases[self.db]
+    }
+
+    fn pop(&mut self, key: &str) -> Option<String> {
+        let Some(Value::List(list)) = self.keys_mut().get_mut(key) else { return None };
+        let value = list.pop_front().expect("no list is empty");
+        if list.is_empty() {
+            self.keys_mut().remove(key);
+        }
+        self.touch(key);
+        Some(value)
+    }
+
+    fn push(&mut self, key: &str, value: &str) -> usize {
+        let list = self.keys_mut().entry(key.to_owned()).or_insert_with(|| Value::List(VecDeque::new()));
+        let Value::List(list) = list else { unreachable!("list keys hold lists") };
+        list.push_back(value.to_owned());
+        let len = list.len();
+        self.touch(key);
+        len
+    }
+
+    fn pop_lowest(&mut self, key: &str) -> Option<(String, i64)> {
+        let Some(Value::Scores(scores)) = self.keys_mut().get_mut(key) else { return None };
+        let (score, member) = scores.iter().map(|(member, score)| (*score, member.clone())).min()?;
+        scores.remove(&member);
+        if scores.is_empty() {
+            self.keys_mut().remove(key);
+        }
+        self.touch(key);
+        Some((member, score))
+    }
+
+    fn swap(&mut self) {
+        let [first, second] = &self.databases;
+        let held: BTreeSet<String> = first.keys().chain(second.keys()).cloned().collect();
+        for key in &held {
+            self.touch_in(0, key);
+            self.touch_in(1, key);
+        }
+        self.databases.swap(0, 1);
+    }
+
+    fn flush(&mut self) {
+        for db in 0..2 {
+            for key in std::mem::take(&mut self.databases[db]).into_keys() {
+                self.touch_in(db, &key);
+            }
+        }
     }
 
     fn text(&self, key: &str) -> String {
-        match self.keys.get(key) {
+        match self.value(key) {
             Some(Value::Text(text)) => bulk(text),
             _ => NIL.to_owned(),
         }
     }
 
     fn set_of(&self, key: &str) -> BTreeSet<String> {
-        match self.keys.get(key) {
+        match self.value(key) {
             Some(Value::Set(members)) => members.clone(),
             _ => BTreeSet::new(),
         }
@@ -68,9 +214,9 @@ impl Model {
 
     fn store_set(&mut self, key: &str, members: BTreeSet<String>) {
         if members.is_empty() {
-            self.keys.remove(key);
+            self.take(key);
         } else {
-            self.keys.insert(key.to_owned(), Value::Set(members));
+            self.put(key, Value::Set(members));
         }
     }
 
@@ -78,7 +224,7 @@ impl Model {
         let rest: Vec<&str> = words[1..].iter().map(String::as_str).collect();
         match (words[0].as_str(), rest.as_slice()) {
             ("SET", [key, value]) => {
-                self.keys.insert((*key).to_owned(), Value::Text((*value).to_owned()));
+                self.put(key, Value::Text((*value).to_owned()));
                 OK.to_owned()
             }
             ("GET", [key]) => self.text(key),
@@ -86,78 +232,89 @@ impl Model {
                 format!("*{}\r\n{}", keys.len(), keys.iter().map(|key| self.text(key)).collect::<String>())
             }
             ("MSET", pairs) => {
-                for pair in pairs.chunks(2) {
-                    self.keys.insert(pair[0].to_owned(), Value::Text(pair[1].to_owned()));
-                }
+                pairs.chunks(2).for_each(|pair| self.put(pair[0], Value::Text(pair[1].to_owned())));
                 OK.to_owned()
             }
             ("MSETNX", pairs) => {
-                if pairs.chunks(2).any(|pair| self.keys.contains_key(pair[0])) {
+                if pairs.chunks(2).any(|pair| self.has(pair[0])) {
                     return ":0\r\n".to_owned();
                 }
-                for pair in pairs.chunks(2) {
-                    self.keys.insert(pair[0].to_owned(), Value::Text(pair[1].to_owned()));
-                }
+                pairs.chunks(2).for_each(|pair| self.put(pair[0], Value::Text(pair[1].to_owned())));
                 ":1\r\n".to_owned()
             }
-            ("DEL", keys) => format!(":{}\r\n", keys.iter().filter(|key| self.keys.remove(**key).is_some()).count()),
-            ("EXISTS", keys) => format!(":{}\r\n", keys.iter().filter(|key| self.keys.contains_key(**key)).count()),
-            ("DBSIZE", []) => format!(":{}\r\n", self.keys.len()),
-            ("KEYS", ["*"]) => array(self.keys.keys()),
+            ("DEL", keys) => format!(":{}\r\n", keys.iter().filter(|key| self.take(key).is_some()).count()),
+            ("EXISTS", keys) => format!(":{}\r\n", keys.iter().filter(|key| self.has(key)).count()),
+            ("DBSIZE", []) => format!(":{}\r\n", self.databases[self.db].len()),
+            ("KEYS", ["*"]) => array(self.databases[self.db].keys()),
             ("FLUSHALL", []) => {
-                self.keys.clear();
+                self.flush();
                 OK.to_owned()
             }
-            ("RENAME", [from, to]) => match self.keys.remove(*from) {
+            ("SWAPDB", ["0", "1"]) => {
+                self.swap();
+                OK.to_owned()
+            }
+            ("RENAME", [from, to]) if from == to && self.has(from) => OK.to_owned(),
+            ("RENAME", [from, to]) => match self.take(from) {
                 None => "-ERR no such key\r\n".to_owned(),
                 Some(value) => {
-                    self.keys.insert((*to).to_owned(), value);
+                    self.put(to, value);
                     OK.to_owned()
                 }
             },
-            ("RENAMENX", [from, to]) => match self.keys.get(*from).cloned() {
+            ("RENAMENX", [from, to]) => match self.value(from).cloned() {
                 None => "-ERR no such key\r\n".to_owned(),
-                Some(_) if self.keys.contains_key(*to) => ":0\r\n".to_owned(),
+                Some(_) if self.has(to) => ":0\r\n".to_owned(),
                 Some(value) => {
-                    self.keys.remove(*from);
-                    self.keys.insert((*to).to_owned(), value);
+                    self.take(from);
+                    self.put(to, value);
                     ":1\r\n".to_owned()
                 }
             },
-            ("COPY", [from, to]) => match self.keys.get(*from).cloned() {
-                Some(value) if !self.keys.contains_key(*to) => {
-                    self.keys.insert((*to).to_owned(), value);
+            ("COPY", [from, to]) => match self.value(from).cloned() {
+                Some(value) if !self.has(to) => {
+                    self.put(to, value);
                     ":1\r\n".to_owned()
                 }
                 _ => ":0\r\n".to_owned(),
             },
-            ("RPUSH", [key, value]) => {
-                let Value::List(list) =
-                    self.keys.entry((*key).to_owned()).or_insert_with(|| Value::List(VecDeque::new()))
-                else {
-                    unreachable!("list keys hold lists")
-                };
-                list.push_back((*value).to_owned());
-                format!(":{}\r\n", list.len())
-            }
-            ("LMOVE", [from, to, "LEFT", "RIGHT"]) => {
-                let Some(Value::List(list)) = self.keys.get_mut(*from) else { return NIL.to_owned() };
-                let value = list.pop_front().expect("no list is empty");
-                if list.is_empty() {
-                    self.keys.remove(*from);
-                }
-                self.run(&["RPUSH".to_owned(), (*to).to_owned(), value.clone()]);
+            ("RPUSH", [key, value]) => format!(":{}\r\n", self.push(key, value)),
+            ("LPOP", [key]) => self.pop(key).map_or(NIL.to_owned(), |value| bulk(&value)),
+            ("LMOVE", [from, to, "LEFT", "RIGHT"]) | ("BLMOVE", [from, to, "LEFT", "RIGHT", _]) => {
+                let Some(value) = self.pop(from) else { return NIL.to_owned() };
+                self.push(to, &value);
                 bulk(&value)
             }
-            ("LRANGE", [key, ..]) => match self.keys.get(*key) {
+            ("BLPOP", [keys @ .., _]) => {
+                for key in keys {
+                    if let Some(value) = self.pop(key) {
+                        return array([(*key).to_owned(), value].iter());
+                    }
+                }
+                NO_ARRAY.to_owned()
+            }
+            ("BZPOPMIN", [keys @ .., _]) => {
+                for key in keys {
+                    if let Some((member, score)) = self.pop_lowest(key) {
+                        return array([(*key).to_owned(), member, score.to_string()].iter());
+                    }
+                }
+                NO_ARRAY.to_owned()
+            }
+            ("LRANGE", [key, ..]) => match self.value(key) {
                 Some(Value::List(list)) => array(list.iter()),
                 _ => array([].iter()),
             },
             ("SADD", [key, member]) => {
                 let mut members = self.set_of(key);
                 let added = members.insert((*member).to_owned());
-                self.store_set(key, members);
+                if added {
+                    self.store_set(key, members);
+                }
                 format!(":{}\r\n", u8::from(added))
+            }
+            ("SMOVE", [from, to, member]) if from == to => {
+                format!(":{}\r\n", u8::from(self.set_of(from).contains(*member)))
             }
             ("SMOVE", [from, to, member]) => {
                 let mut source = self.set_of(from);
@@ -166,8 +323,9 @@ impl Model {
                 }
                 self.store_set(from, source);
                 let mut target = self.set_of(to);
-                target.insert((*member).to_owned());
-                self.store_set(to, target);
+                if target.insert((*member).to_owned()) {
+                    self.store_set(to, target);
+                }
                 ":1\r\n".to_owned()
             }
             ("SMEMBERS", [key]) => array(self.set_of(key).iter()),
@@ -181,30 +339,31 @@ impl Model {
                 format!(":{len}\r\n")
             }
             ("ZADD", [key, score, member]) => {
-                let Value::Scores(scores) =
-                    self.keys.entry((*key).to_owned()).or_insert_with(|| Value::Scores(BTreeMap::new()))
-                else {
-                    unreachable!("sorted set keys hold sorted sets")
-                };
+                let scores = self.keys_mut().entry((*key).to_owned()).or_insert_with(|| Value::Scores(BTreeMap::new()));
+                let Value::Scores(scores) = scores else { unreachable!("sorted set keys hold sorted sets") };
                 let score = score.parse().expect("a score is a number");
-                format!(":{}\r\n", u8::from(scores.insert((*member).to_owned(), score).is_none()))
+                let old = scores.insert((*member).to_owned(), score);
+                if old != Some(score) {
+                    self.touch(key);
+                }
+                format!(":{}\r\n", u8::from(old.is_none()))
             }
             ("ZUNIONSTORE", [to, "2", one, other]) => {
                 let mut sum: BTreeMap<String, i64> = BTreeMap::new();
                 for key in [one, other] {
-                    if let Some(Value::Scores(scores)) = self.keys.get(*key) {
+                    if let Some(Value::Scores(scores)) = self.value(key) {
                         scores.iter().for_each(|(member, score)| *sum.entry(member.clone()).or_default() += score);
                     }
                 }
                 let len = sum.len();
                 if sum.is_empty() {
-                    self.keys.remove(*to);
+                    self.take(to);
                 } else {
-                    self.keys.insert((*to).to_owned(), Value::Scores(sum));
+                    self.put(to, Value::Scores(sum));
                 }
                 format!(":{len}\r\n")
             }
-            ("ZSCORE", [key, member]) => match self.keys.get(*key) {
+            ("ZSCORE", [key, member]) => match self.value(key) {
                 Some(Value::Scores(scores)) => {
                     scores.get(*member).map_or(NIL.to_owned(), |score| bulk(&score.to_string()))
                 }
@@ -216,7 +375,7 @@ impl Model {
 }
 
 /// A command with few keys, so that commands meet.
-pub fn random_command(random: &mut Random) -> Vec<String> {
+pub fn random_command(random: &mut Random) -> Words {
     let value = random.below(1000);
     let mut key = |kind: char| format!("{kind}{}", random.below(4));
     let line = match value % 25 {
@@ -231,6 +390,7 @@ pub fn random_command(random: &mut Random) -> Vec<String> {
         14 => format!("RENAME {} {}", key('s'), key('s')),
         15 => format!("RENAMENX {} {}", key('s'), key('s')),
         16 => format!("COPY {} {}", format_args!("s{}", value % 2), format_args!("s{}", 2 + value / 2 % 2)),
+        17 if value.is_multiple_of(3) => format!("LPOP {}", key('l')),
         17 => format!("RPUSH {} {value}", key('l')),
         18 => format!("LMOVE {} {} LEFT RIGHT", key('l'), key('l')),
         19 => format!("LRANGE {} 0 -1", key('l')),
@@ -246,8 +406,34 @@ pub fn random_command(random: &mut Random) -> Vec<String> {
             1 => format!("ZUNIONSTORE {} 2 {} {}", key('z'), key('z'), key('z')),
             _ => format!("ZSCORE {} m{}", key('z'), value % 3),
         },
-        _ if value.is_multiple_of(5) => "FLUSHALL".to_owned(),
-        _ => "KEYS *".to_owned(),
+        _ => match value / 25 % 6 {
+            0 => "FLUSHALL".to_owned(),
+            1 | 2 => "SWAPDB 0 1".to_owned(),
+            _ => "KEYS *".to_owned(),
+        },
     };
-    line.split(' ').map(str::to_owned).collect()
+    words(&line)
+}
+
+/// A command that may wait.
+pub fn random_wait(random: &mut Random) -> Words {
+    let timeout = ["0", "0.004", "0.02"][random.below(3) as usize];
+    let choice = random.below(6);
+    let mut key = |kind: char| format!("{kind}{}", random.below(4));
+    words(&match choice {
+        0 | 1 => format!("BLPOP {} {timeout}", key('l')),
+        2 | 3 => format!("BLPOP {} {} {timeout}", key('l'), key('l')),
+        4 => format!("BLMOVE {} {} LEFT RIGHT {timeout}", key('l'), key('l')),
+        _ => format!("BZPOPMIN {} {} {timeout}", key('z'), key('z')),
+    })
+}
+
+/// A command that brings what is waited for.
+pub fn random_push(random: &mut Random) -> Words {
+    let value = random.below(1000);
+    words(&if value < 750 {
+        format!("RPUSH l{} {value}", random.below(4))
+    } else {
+        format!("ZADD z{} {} m{}", random.below(4), value % 10, value % 3)
+    })
 }

@@ -1,6 +1,6 @@
 //! The world: shards, the envelopes between them, one session for each client.
 //!
-//! Owns: what may happen next. Refuses to know: what the clients say. An envelope from one shard to another arrives after those sent before it on the same way,
+//! Owns: what may happen next, the time, who is connected where. Refuses to know: what the clients say. An envelope from one shard to another arrives after those sent before it on the same way,
 //! as in a mailbox; envelopes on different ways arrive in any order.
 
 use std::collections::VecDeque;
@@ -11,7 +11,8 @@ use kora_runtime::config::Config;
 use kora_runtime::host::{Host, HostFacts};
 use kora_runtime::keyspace::typed::random_state;
 use kora_runtime::resp::value::skip_value;
-use kora_runtime::shard::clients::Peer;
+use kora_runtime::shard::clients::{Client, Peer};
+use kora_runtime::shard::fault::Remains;
 use kora_runtime::shard::message::Envelope;
 use kora_runtime::shard::{Shard, ShardOptions};
 
@@ -42,8 +43,14 @@ pub struct World {
     shards: Vec<Shard>,
     /// `ways[from][to]`
     ways: Vec<Vec<VecDeque<Envelope>>>,
-    /// Shard and session of each client.
-    clients: Vec<(usize, u32)>,
+    /// Shard and session of each client that is connected.
+    clients: Vec<Option<(usize, u32)>>,
+    /// Clients whose sessions had something to look at.
+    looked_at: Vec<usize>,
+    /// Every move is told on the error output (KORA_TRACE).
+    traced: bool,
+    /// Unix milliseconds; a shard reads it when a tick begins.
+    now_ms: u64,
     replies: Vec<(usize, Vec<u8>)>,
     /// What has come to each client of a reply that is not whole yet.
     begun: Vec<Vec<u8>>,
@@ -61,7 +68,10 @@ fn peer_of(client: usize) -> Peer {
 enum Move {
     Deliver(usize, usize),
     EndTick(usize),
+    Wake(usize),
 }
+
+const START_MS: u64 = 1_000_000;
 
 impl World {
     /// An empty world in a process where nothing may be asked for.
@@ -80,31 +90,27 @@ impl World {
                     random_seed: seed + id as u64,
                     config: Config::default(),
                     host: Arc::clone(&host),
-                    now_ms: 1_000_000,
+                    now_ms: START_MS,
                     extensions: kora_ext::extensions(id),
                     busy_extensions: kora_runtime::table::Extensions::default(),
                 })
             })
             .collect();
-        if shape.planted_early_release {
-            shards.iter_mut().for_each(Shard::plant_early_release);
+        if let Some(fault) = shape.fault {
+            shards.iter_mut().for_each(|shard| shard.plant(fault));
         }
         let clients = (0..shape.clients)
             .map(|client| {
                 let shard = client % shape.shards;
-                (shard, shards[shard].open(peer_of(client)))
+                Some((shard, shards[shard].open(peer_of(client))))
             })
             .collect();
         let ways = (0..shape.shards).map(|_| (0..shape.shards).map(|_| VecDeque::new()).collect()).collect();
-        Self {
-            in_tick: vec![false; shape.shards],
-            shards,
-            ways,
-            clients,
-            replies: Vec::new(),
-            begun: vec![Vec::new(); shape.clients],
-            idle: vec![false; shape.clients],
-        }
+        let in_tick = vec![false; shape.shards];
+        let traced = std::env::var_os("KORA_TRACE").is_some();
+        let (looked_at, replies) = (Vec::new(), Vec::new());
+        let (begun, idle) = (vec![Vec::new(); shape.clients], vec![false; shape.clients]);
+        Self { in_tick, shards, ways, clients, looked_at, traced, now_ms: START_MS, replies, begun, idle }
     }
 
     /// A client sends a command.
@@ -114,10 +120,27 @@ impl World {
 
     /// A client sends bytes, a part of a command or several.
     pub fn send_bytes(&mut self, client: usize, bytes: &[u8]) {
-        let (shard, session) = self.clients[client];
+        let (shard, session) = self.place(client);
+        self.trace(|| format!("client {client} → {shard}: {}", bytes.escape_ascii()));
+        self.enter_tick(shard);
         self.shards[shard].input(session).extend_from_slice(bytes);
         self.shards[shard].run(session);
-        self.in_tick[shard] = true;
+    }
+
+    fn trace(&self, text: impl FnOnce() -> String) {
+        if self.traced {
+            eprintln!("{:>8} {}", self.now_ms, text());
+        }
+    }
+
+    fn place(&self, client: usize) -> (usize, u32) {
+        self.clients[client].expect("the client is connected")
+    }
+
+    fn enter_tick(&mut self, shard: usize) {
+        if !std::mem::replace(&mut self.in_tick[shard], true) {
+            self.shards[shard].begin_tick(self.now_ms);
+        }
     }
 
     fn possible(&self) -> Vec<Move> {
@@ -126,7 +149,11 @@ impl World {
         let ways = shards.clone().flat_map(|from| shards.clone().map(move |to| (from, to)));
         let arrivals =
             ways.filter(|&(from, to)| !self.ways[from][to].is_empty()).map(|(from, to)| Move::Deliver(from, to));
-        ticks.chain(arrivals).collect()
+        let due = |at: &usize| {
+            !self.in_tick[*at]
+                && self.shards[*at].next_deadline_ms().is_some_and(|deadline_ms| deadline_ms <= self.now_ms)
+        };
+        ticks.chain(arrivals).chain(shards.clone().filter(due).map(Move::Wake)).collect()
     }
 
     /// How many things may happen next.
@@ -139,8 +166,14 @@ impl World {
         match self.possible().swap_remove(index) {
             Move::Deliver(from, to) => {
                 let envelope = self.ways[from][to].pop_front().expect("only ways with mail are possible");
+                self.trace(|| format!("{from} → {to}: {envelope:?}"));
+                self.enter_tick(to);
                 self.shards[to].receive(from, envelope);
-                self.in_tick[to] = true;
+            }
+            Move::Wake(at) => {
+                self.trace(|| format!("{at} wakes"));
+                self.enter_tick(at);
+                self.shards[at].wake_due();
             }
             Move::EndTick(at) => {
                 let ways = &mut self.ways[at];
@@ -156,8 +189,11 @@ impl World {
         self.shards[at].take_dirty(&mut dirty);
         while !dirty.is_empty() {
             for &session in &dirty {
-                let client =
-                    self.clients.iter().position(|place| *place == (at, session)).expect("sessions are clients'");
+                // One that is listed may have gone before the tick ended.
+                let Some(client) = self.clients.iter().position(|place| *place == Some((at, session))) else {
+                    continue;
+                };
+                self.looked_at.push(client);
                 if !self.idle[client] {
                     self.take_output(client);
                 }
@@ -170,20 +206,22 @@ impl World {
 
     /// Lets a client read what its shard has for it now. A big message comes in pieces.
     fn take_output(&mut self, client: usize) {
-        let (at, session) = self.clients[client];
+        let (at, session) = self.place(client);
         let output = std::mem::take(self.shards[at].output(session));
         if output.is_empty() {
             return;
         }
         self.shards[at].wrote(session, output.len());
-        let begun = &mut self.begun[client];
+        let mut begun = std::mem::take(&mut self.begun[client]);
         begun.extend_from_slice(&output);
         let mut done = 0;
         while let Some(len) = skip_value(&begun[done..]) {
+            self.trace(|| format!("{at} → client {client}: {}", begun[done..done + len].escape_ascii()));
             self.replies.push((client, begun[done..done + len].to_vec()));
             done += len;
         }
         begun.drain(..done);
+        self.begun[client] = begun;
     }
 
     /// Whether a client reads what comes for it.
@@ -191,7 +229,7 @@ impl World {
         self.idle[client] = !reads;
         if reads {
             self.take_output(client);
-            self.collect(self.clients[client].0);
+            self.collect(self.place(client).0);
         }
     }
 
@@ -200,8 +238,20 @@ impl World {
         self.begun.iter().all(Vec::is_empty)
     }
 
+    /// Lets time pass; shards see it when they begin a tick.
+    pub fn pass(&mut self, ms: u64) {
+        self.now_ms += ms;
+    }
+
+    /// How long nothing happens by itself, when something ever does.
+    pub fn next_wake_in_ms(&self) -> Option<u64> {
+        let next = self.shards.iter().filter_map(Shard::next_deadline_ms).min();
+        next.map(|deadline_ms| deadline_ms.saturating_sub(self.now_ms))
+    }
+
     /// Sets the clock of all shards.
     pub fn set_clock(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
         self.shards.iter_mut().for_each(|shard| shard.begin_tick(now_ms));
     }
 
@@ -225,15 +275,63 @@ impl World {
 
     /// True when a client's connection is to be closed.
     pub fn is_over(&mut self, client: usize) -> bool {
-        let (shard, session) = self.clients[client];
+        let (shard, session) = self.place(client);
         self.shards[shard].is_over(session)
+    }
+
+    /// True while a client has a connection.
+    pub fn is_connected(&self, client: usize) -> bool {
+        self.clients[client].is_some()
+    }
+
+    /// Ends a client's connection, whatever is on its way to it. Replies that its session had are taken before.
+    pub fn disconnect(&mut self, client: usize) {
+        self.take_output(client);
+        let (shard, session) = self.place(client);
+        self.trace(|| format!("client {client} leaves {shard}"));
+        self.enter_tick(shard);
+        self.shards[shard].close(session);
+        self.clients[client] = None;
+    }
+
+    /// Connects a client that has no connection.
+    pub fn connect(&mut self, client: usize, shard: usize) {
+        assert!(self.clients[client].is_none(), "one connection each");
+        self.enter_tick(shard);
+        self.clients[client] = Some((shard, self.shards[shard].open(peer_of(client))));
+    }
+
+    /// Ends the connections that the shards want to end, as a driver does, and says whose.
+    pub fn close_over(&mut self) -> Vec<usize> {
+        let mut looked_at = std::mem::take(&mut self.looked_at);
+        looked_at.sort_unstable();
+        looked_at.dedup();
+        looked_at.retain(|&client| self.is_connected(client) && self.is_over(client));
+        looked_at.iter().for_each(|&client| self.disconnect(client));
+        looked_at
+    }
+
+    fn client_of(&self, client: usize) -> Option<&Client> {
+        let (shard, session) = self.clients[client]?;
+        let clients = &self.shards[shard].core().clients;
+        clients.iter().find(|client| clients.session_of(client.id) == Some(session))
+    }
+
+    /// A client's number, as CLIENT ID tells it.
+    pub fn client_id(&self, client: usize) -> Option<u64> {
+        self.client_of(client).map(|client| client.id)
+    }
+
+    /// True while a client stands in line for a key, or for time, and nobody has asked it to go.
+    pub fn is_waiting(&self, client: usize) -> bool {
+        self.client_of(client).is_some_and(|client| client.waiting.is_some() && !client.kill)
     }
 
     /// Closes a client's connection and opens a new one on the same shard. Nothing may be on its way to it.
     pub fn reconnect(&mut self, client: usize) {
-        let (shard, session) = self.clients[client];
+        let (shard, session) = self.place(client);
         self.shards[shard].close(session);
-        self.clients[client].1 = self.shards[shard].open(peer_of(client));
+        self.clients[client] = Some((shard, self.shards[shard].open(peer_of(client))));
         self.begun[client].clear();
         self.in_tick[shard] = true;
     }
@@ -251,5 +349,24 @@ impl World {
     /// True when no transaction is under way anywhere.
     pub fn is_quiet(&self) -> bool {
         self.shards.iter().all(Shard::is_quiet)
+    }
+
+    /// What each shard holds on behalf of clients.
+    pub fn remains(&self) -> Vec<Remains> {
+        self.shards.iter().map(Shard::remains).collect()
+    }
+
+    /// Sends a command and lets everything happen, in a fixed order, until nothing more can.
+    ///
+    /// # Panics
+    /// When there is no reply then, or more than one.
+    pub fn ask<W: AsRef<[u8]>>(&mut self, client: usize, words: &[W]) -> Vec<u8> {
+        self.send(client, words);
+        while self.moves() > 0 {
+            self.make_move(0);
+        }
+        let mut replies = self.take_replies();
+        assert!(replies.len() == 1 && replies[0].0 == client, "one reply to one command: {replies:?}");
+        replies.remove(0).1
     }
 }

@@ -26,12 +26,13 @@ pub const EDGES: [&str; 11] = [
 const LONG_WORD_BYTES: usize = 70_000;
 
 /// Keys of each type. The last of each holds more than its packed form may.
-pub const KEYS: [(&str, [&str; 3]); 5] = [
+pub const KEYS: [(&str, [&str; 3]); 6] = [
     ("string", ["s0", "s1", "s2"]),
     ("list", ["l0", "l1", "l2"]),
     ("hash", ["h0", "h1", "h2"]),
     ("set", ["t0", "t1", "t2"]),
     ("sorted-set", ["z0", "z1", "z2"]),
+    ("stream", ["x0", "x1", "x2"]),
 ];
 
 /// Keys that hold an integer, a float, nothing.
@@ -225,6 +226,13 @@ impl<'r> Maker<'r> {
             ("unix-time", _) => self.pick(&["1", "1000", "2000", "999999", "2000000000", "2000000000000", "0"]).into(),
             ("double", "min" | "max") => self.pick(&["-inf", "+inf", "(1", "3.5", "(-2", "0", "inf", "100"]).into(),
             ("double", _) => self.pick(&["1", "0", "-1.5", "3.25", "1e3", "inf", "-inf", "100", "0.1", "17"]).into(),
+            (_, "id" | "ids" | "last-id" | "max-deleted-id" | "threshold" | "start" | "end")
+                if self.group == "stream" =>
+            {
+                let ids =
+                    ["0", "1", "3-0", "5-*", "*", "$", "-", "+", "(2", "7-7", "200", "18446744073709551615", "0-0"];
+                self.pick(&ids).into()
+            }
             (_, "start" | "stop" | "min" | "max") => {
                 let of_lex = self.group == "sorted-set" && self.below(3) > 0;
                 if of_lex {

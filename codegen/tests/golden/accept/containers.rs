@@ -361,6 +361,14 @@ pub trait SessionCommands {
     /// `BOX SELF` → `verbatim`. `containers.toml:32`.
     fn box_self<'r>(&'r mut self) -> Result<Bulk<'r>, CommandError>;
 }
+/// The extensions of one shard: who handles the groups that kora-ext owns.
+#[derive(Default)]
+pub struct Extensions {}
+impl Extensions {
+    /// Visits those that are there, with the number of their slot.
+    #[allow(unused_variables)]
+    pub fn each(&mut self, visit: &mut dyn FnMut(u8, &mut dyn Extension)) {}
+}
 /// Everything that [`dispatch`] may call.
 pub trait Handlers: ServerCommands {}
 impl<H: ServerCommands> Handlers for H {}

@@ -321,6 +321,7 @@ impl Extensions {
     /// The slot of `doc`.
     pub const DOC: u8 = 0;
     /// Visits those that are there, with the number of their slot.
+    #[allow(unused_variables)]
     pub fn each(&mut self, visit: &mut dyn FnMut(u8, &mut dyn Extension)) {
         if let Some(extension) = &mut self.doc {
             visit(0, &mut **extension);

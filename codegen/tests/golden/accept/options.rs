@@ -456,6 +456,14 @@ pub trait StringCommands {
 }
 /// Handlers of the commands that are about the connection itself: rows with `route = "connection"`.
 pub trait SessionCommands {}
+/// The extensions of one shard: who handles the groups that kora-ext owns.
+#[derive(Default)]
+pub struct Extensions {}
+impl Extensions {
+    /// Visits those that are there, with the number of their slot.
+    #[allow(unused_variables)]
+    pub fn each(&mut self, visit: &mut dyn FnMut(u8, &mut dyn Extension)) {}
+}
 /// Everything that [`dispatch`] may call.
 pub trait Handlers: StringCommands {}
 impl<H: StringCommands> Handlers for H {}

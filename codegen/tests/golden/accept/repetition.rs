@@ -739,7 +739,7 @@ pub mod args {
                     .groups_of(2, 0)
                     .ok_or(CommandError::WrongArity("msetx"))?;
                 if count == 0 {
-                    return Err(CommandError::Syntax);
+                    return Err(CommandError::WrongArity("msetx"));
                 }
                 Many::<MsetxPairs<'_>>::parse_count(reader, count)?
             };
@@ -872,6 +872,9 @@ pub mod args {
     }
     impl<'a> Parse<'a> for XreadxStreams<'a> {
         fn parse(reader: &mut ArgReader<'a>) -> Result<Self, CommandError> {
+            if reader.remaining() == 0 {
+                return Err(CommandError::Syntax);
+            }
             let half = reader
                 .half()
                 .ok_or(CommandError::Text("ERR Unbalanced list of streams"))?;
@@ -920,6 +923,14 @@ pub trait StreamCommands {
 }
 /// Handlers of the commands that are about the connection itself: rows with `route = "connection"`.
 pub trait SessionCommands {}
+/// The extensions of one shard: who handles the groups that kora-ext owns.
+#[derive(Default)]
+pub struct Extensions {}
+impl Extensions {
+    /// Visits those that are there, with the number of their slot.
+    #[allow(unused_variables)]
+    pub fn each(&mut self, visit: &mut dyn FnMut(u8, &mut dyn Extension)) {}
+}
 /// Everything that [`dispatch`] may call.
 pub trait Handlers: GenericCommands + StringCommands + StreamCommands {}
 impl<H: GenericCommands + StringCommands + StreamCommands> Handlers for H {}

@@ -1,0 +1,294 @@
+//! Queues: producers push unique elements, consumers wait for them.
+//!
+//! Owns: what both send, and the account of every element: who got it, where it lies, in which order. Refuses to know: how waiting works.
+//! Start at [`run_queue`].
+//!
+//! Every second seed is *orderly*: elements are appended at one end and waited for at the other, so that what is pushed earlier has to be delivered earlier, and
+//! of two clients that wait for the same key the one that waits longer has to be served first. The other seeds also push and pop at both ends, move
+//! elements between lists and exchange the databases.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kora_runtime::random::Random;
+use kora_runtime::resp::value::{array_elements, is_null};
+
+use super::drive::{Chaos, Words, Workload, drive, words};
+use super::world::World;
+use super::{Shape, text_of};
+
+const KEYS: u64 = 3;
+
+/// One element on its way in.
+#[derive(Debug, Clone)]
+struct Push {
+    /// The list that it was appended to, when it was appended directly.
+    key: Option<String>,
+    invoked: u64,
+    replied: Option<u64>,
+}
+
+/// What a client has under way.
+#[derive(Debug, Clone, Default)]
+enum Sent {
+    #[default]
+    Other,
+    Pushes(Vec<u64>),
+    Pop {
+        db: u64,
+        keys: Vec<String>,
+    },
+}
+
+struct Queue {
+    orderly: bool,
+    left: Vec<usize>,
+    producers: usize,
+    sent: Vec<Sent>,
+    /// Elements are numbered as they are sent.
+    pushes: Vec<Push>,
+    /// When each element was delivered.
+    delivered: BTreeMap<u64, u64>,
+    /// Since when a client has been seen waiting, until its reply comes.
+    waiting_since: Vec<Option<u64>>,
+}
+
+fn number(element: &str) -> Result<u64, String> {
+    element.strip_prefix('e').and_then(|digits| digits.parse().ok()).ok_or_else(|| format!("{element} is no element"))
+}
+
+/// The elements in a reply to a pop.
+fn popped(command: &str, reply: &[u8]) -> Result<Vec<u64>, String> {
+    if is_null(reply) || reply.starts_with(b"-UNBLOCKED ") {
+        return Ok(Vec::new());
+    }
+    let parts: Vec<&[u8]> =
+        array_elements(reply).ok_or_else(|| format!("{command} replied {}", reply.escape_ascii()))?.collect();
+    let Some(&second) = parts.get(1) else { return Err(format!("{command} replied {}", reply.escape_ascii())) };
+    match array_elements(second) {
+        Some(several) => several.map(|element| number(&text_of(element))).collect(),
+        None => Ok(vec![number(&text_of(second))?]),
+    }
+}
+
+impl Queue {
+    fn element(&mut self, key: Option<&str>, invoked: u64, into: &mut Vec<u64>) -> String {
+        let number = self.pushes.len() as u64;
+        self.pushes.push(Push { key: key.map(str::to_owned), invoked, replied: None });
+        into.push(number);
+        format!("e{number}")
+    }
+
+    fn produce(&mut self, client: usize, time: u64, random: &mut Random, world: &World) -> Vec<String> {
+        let mut key = || format!("q{}", random.below(KEYS));
+        let (one, other) = (key(), key());
+        let mut elements = Vec::new();
+        let mut add = |queue: &mut Self, key: Option<&str>| queue.element(key, time, &mut elements);
+        let own = format!("p{client}");
+        let lines = match random.below(if self.orderly { 11 } else { 15 }) {
+            0..=3 => vec![format!("RPUSH {one} {}", add(self, Some(&one)))],
+            4 => vec![format!("RPUSH {one} {} {}", add(self, Some(&one)), add(self, Some(&one)))],
+            5 | 6 => {
+                let (first, second) = (add(self, Some(&one)), add(self, Some(&other)));
+                vec!["MULTI".into(), format!("RPUSH {one} {first}"), format!("RPUSH {other} {second}"), "EXEC".into()]
+            }
+            7 => vec![format!("RPUSH {own} {}", add(self, None)), format!("LMOVE {own} {one} LEFT RIGHT")],
+            8 => vec![format!("RPUSH {own} {} {}", add(self, None), add(self, None)), format!("RENAMENX {own} {one}")],
+            9 => vec![format!("ZADD z{} {time} {}", random.below(2), add(self, None))],
+            10 => {
+                let victim = random.below(self.sent.len() as u64) as usize;
+                match (world.client_id(victim), random.below(3)) {
+                    (Some(id), 0) => vec![format!("CLIENT UNBLOCK {id} ERROR")],
+                    (Some(id), 1) => vec![format!("CLIENT UNBLOCK {id}")],
+                    (Some(id), _) if victim != client => vec![format!("CLIENT KILL ID {id}")],
+                    _ => vec!["PING".to_owned()],
+                }
+            }
+            11 => vec![format!("LPUSH {one} {}", add(self, None))],
+            12 => vec![format!("LMOVE {one} {other} RIGHT LEFT")],
+            13 => vec![
+                "MULTI".into(),
+                format!("LMOVE {one} {other} LEFT RIGHT"),
+                format!("RENAMENX {other} {own}"),
+                "EXEC".into(),
+            ],
+            _ => vec!["SWAPDB 0 1".to_owned()],
+        };
+        self.sent[client] = if elements.is_empty() { Sent::Other } else { Sent::Pushes(elements) };
+        lines
+    }
+
+    fn consume(&mut self, client: usize, db: u64, random: &mut Random) -> String {
+        let one = random.below(KEYS);
+        let (one, other) = (format!("q{one}"), format!("q{}", (one + 1 + random.below(KEYS - 1)) % KEYS));
+        let timeout = ["0", "0", "0.003", "0.02"][random.below(4) as usize];
+        let (keys, line) = match random.below(if self.orderly { 7 } else { 11 }) {
+            0..=2 => (vec![one.clone()], format!("BLPOP {one} {timeout}")),
+            3..=5 => (vec![one.clone(), other.clone()], format!("BLPOP {one} {other} {timeout}")),
+            6 => (vec!["z0".into(), "z1".into()], format!("BZPOPMIN z0 z1 {timeout}")),
+            7 => (vec![one.clone(), other.clone()], format!("BRPOP {one} {other} {timeout}")),
+            8 => (vec![one.clone(), other.clone()], format!("BLMPOP {timeout} 2 {one} {other} RIGHT COUNT 2")),
+            _ => {
+                self.sent[client] = Sent::Pop { db, keys: vec![one.clone()] };
+                return format!("BLMOVE {one} {other} LEFT RIGHT {timeout}");
+            }
+        };
+        self.sent[client] = Sent::Pop { db, keys };
+        line
+    }
+
+    /// A client of an orderly world got an element: nobody may have waited longer for the same key alone.
+    fn check_turn(&self, client: usize, world: &World) -> Result<(), String> {
+        let Sent::Pop { keys, .. } = &self.sent[client] else { return Ok(()) };
+        let Some(since) = self.waiting_since[client].filter(|_| self.orderly && keys.len() == 1) else { return Ok(()) };
+        for (other, waits) in self.sent.iter().enumerate() {
+            let longer = self.waiting_since[other].is_some_and(|earlier| earlier < since);
+            if longer && matches!(waits, Sent::Pop { keys: theirs, .. } if theirs == keys) && world.is_waiting(other) {
+                return Err(format!("client {client} was served at {keys:?} before {other}, who waits longer"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_order(&self) -> Result<(), String> {
+        for (later, &at) in &self.delivered {
+            let later_push = &self.pushes[*later as usize];
+            let earlier = self.pushes.iter().enumerate().filter(|(number, push)| {
+                let before = push.replied.is_some_and(|replied| replied < later_push.invoked)
+                    || push.invoked == later_push.invoked && (*number as u64) < *later && push.replied.is_some();
+                later_push.key.is_some() && push.key == later_push.key && before
+            });
+            for (earlier, push) in earlier {
+                if self.delivered.get(&(earlier as u64)).is_none_or(|delivered| *delivered > at) {
+                    return Err(format!(
+                        "e{later} was delivered before e{earlier}, pushed to {:?} before it",
+                        push.key
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Workload for Queue {
+    fn next(&mut self, client: usize, time: u64, random: &mut Random, world: &World) -> Option<Vec<Words>> {
+        self.left[client] = self.left[client].checked_sub(1)?;
+        let db = if self.orderly { 0 } else { random.below(2) };
+        let mut lines = if self.orderly { Vec::new() } else { vec![format!("SELECT {db}")] };
+        if client < self.producers {
+            lines.extend(self.produce(client, time, random, world));
+        } else {
+            lines.push(self.consume(client, db, random));
+        }
+        Some(lines.iter().map(|line| words(line)).collect())
+    }
+
+    fn answered(&mut self, client: usize, time: u64, replies: &[Vec<u8>], world: &World) -> Result<(), String> {
+        let last = replies.last().map_or(&b""[..], Vec::as_slice);
+        match &self.sent[client] {
+            Sent::Other => {}
+            Sent::Pushes(elements) => {
+                if last.starts_with(b"-") && !last.starts_with(b"-ERR no such key") {
+                    return Err(format!("a push was refused: {}", last.escape_ascii()));
+                }
+                elements.iter().for_each(|element| self.pushes[*element as usize].replied = Some(time));
+            }
+            Sent::Pop { keys, .. } => {
+                // What BLMOVE replies still lies in a list.
+                let moved = last.starts_with(b"$");
+                let elements = if moved { Vec::new() } else { popped(&format!("a pop of {keys:?}"), last)? };
+                for element in elements {
+                    if let Some(before) = self.delivered.insert(element, time) {
+                        return Err(format!("e{element} was delivered at {before} and at {time}"));
+                    }
+                    self.check_turn(client, world)?;
+                }
+            }
+        }
+        self.sent[client] = Sent::Other;
+        self.waiting_since[client] = None;
+        Ok(())
+    }
+
+    fn gone(&mut self, client: usize, _: u64, _: &[Vec<u8>]) -> Result<(), String> {
+        self.sent[client] = Sent::Other;
+        self.waiting_since[client] = None;
+        Ok(())
+    }
+
+    fn observe(&mut self, time: u64, world: &World) {
+        for (client, since) in self.waiting_since.iter_mut().enumerate().skip(self.producers) {
+            if since.is_none() && world.is_waiting(client) {
+                *since = Some(time);
+            }
+        }
+    }
+}
+
+/// The elements that lie in lists and sorted sets, by database and key.
+fn at_rest(world: &mut World, admin: usize) -> Result<BTreeMap<(u64, String), Vec<u64>>, String> {
+    let mut found = BTreeMap::new();
+    for db in 0..2 {
+        world.ask(admin, &words(&format!("SELECT {db}")));
+        let keys = world.ask(admin, &words("KEYS *"));
+        for key in array_elements(&keys).into_iter().flatten().map(text_of) {
+            let command = if key.starts_with('z') { "ZRANGE" } else { "LRANGE" };
+            let elements = world.ask(admin, &words(&format!("{command} {key} 0 -1")));
+            let elements: Result<Vec<u64>, String> =
+                array_elements(&elements).into_iter().flatten().map(|element| number(&text_of(element))).collect();
+            found.insert((db, key), elements?);
+        }
+    }
+    Ok(found)
+}
+
+/// Runs one seed.
+///
+/// # Errors
+/// Which element was lost, doubled or out of order, or who was forgotten.
+pub fn run_queue(seed: u64, shape: Shape) -> Result<(), String> {
+    let mut random = Random::new(seed);
+    let admin = shape.clients;
+    let mut world = World::new(seed, Shape { clients: shape.clients + 1, ..shape });
+    let mut queue = Queue {
+        orderly: seed.is_multiple_of(2),
+        left: vec![shape.commands; shape.clients],
+        producers: shape.clients / 2,
+        sent: vec![Sent::Other; shape.clients],
+        pushes: Vec::new(),
+        delivered: BTreeMap::new(),
+        waiting_since: vec![None; shape.clients],
+    };
+    let chaos = Chaos { disconnects: if seed % 4 < 2 { 8 } else { 0 }, time: 20 };
+    let waiting = drive(&mut world, shape.clients, &mut random, chaos, &mut queue)?;
+    let rest = at_rest(&mut world, admin)?;
+    for client in &waiting {
+        let Sent::Pop { db, keys } = &queue.sent[*client] else {
+            return Err(format!("client {client} was never answered: {:?}", queue.sent[*client]));
+        };
+        if let Some(key) = keys.iter().find(|key| rest.contains_key(&(*db, (*key).clone()))) {
+            return Err(format!("client {client} waits for {key}, which holds {:?}", rest[&(*db, key.clone())]));
+        }
+    }
+    let info = String::from_utf8_lossy(&world.ask(admin, &words("INFO clients"))).into_owned();
+    if !info.contains(&format!("blocked_clients:{}\r\n", waiting.len())) {
+        return Err(format!("{} clients wait, and INFO says {info}", waiting.len()));
+    }
+    super::end(&mut world, shape.clients)?;
+    if at_rest(&mut world, admin)? != rest {
+        return Err("clients that went while they waited took something with them".to_owned());
+    }
+    let mut lying = BTreeSet::new();
+    for element in rest.into_values().flatten() {
+        if !lying.insert(element) || queue.delivered.contains_key(&element) {
+            return Err(format!("e{element} is there twice, or was delivered and is still there"));
+        }
+    }
+    for (number, push) in queue.pushes.iter().enumerate() {
+        let number = number as u64;
+        if push.replied.is_some() && !lying.contains(&number) && !queue.delivered.contains_key(&number) {
+            return Err(format!("e{number} is lost: {push:?}"));
+        }
+    }
+    if queue.orderly { queue.check_order() } else { Ok(()) }
+}
