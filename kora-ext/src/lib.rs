@@ -8,6 +8,7 @@ pub mod driver;
 pub mod embedded;
 pub mod engine;
 pub mod host;
+pub mod script;
 
 pub use clock::Clock;
 pub use embedded::{Database, Options};
