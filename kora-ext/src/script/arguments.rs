@@ -27,11 +27,6 @@ impl Arguments {
         self.values.iter()
     }
 
-    /// The first, taken out: what is left counts from there.
-    pub(super) fn shift(&mut self) -> Option<Value> {
-        self.values.pop_front()
-    }
-
     /// One of them, from 0; `None` when it is not there.
     pub(super) fn get(&self, index: usize) -> Option<&Value> {
         self.values.get(index)

@@ -20,7 +20,8 @@ pub(super) fn add(native: &Natives<'_>) -> mlua::Result<()> {
     shift(native, "arshift", |word, by| (word as i32 >> by) as u32)?;
     shift(native, "rol", u32::rotate_left)?;
     shift(native, "ror", u32::rotate_right)?;
-    native.add_one("tohex", to_hex)
+    native.add_checked("tohex", to_hex)?;
+    Ok(())
 }
 
 /// The lowest 32 bits of a number that is rounded to an integer, halves to even. Adding 2⁵² + 2⁵¹ leaves them at the end of the mantissa.
@@ -35,25 +36,28 @@ fn signed(word: u32) -> f64 {
 }
 
 fn unary(native: &Natives<'_>, name: &'static str, perform: fn(u32) -> u32) -> mlua::Result<()> {
-    native.add_one(name, move |lua, arguments| Ok(signed(perform(word(lua, &arguments, 0, name)?))))
+    native.add_checked(name, move |lua, arguments| Ok(signed(perform(word(lua, &arguments, 0, name)?))))?;
+    Ok(())
 }
 
 fn fold(native: &Natives<'_>, name: &'static str, perform: fn(u32, u32) -> u32) -> mlua::Result<()> {
-    native.add_one(name, move |lua, arguments| {
+    native.add_checked(name, move |lua, arguments| {
         let mut result = word(lua, &arguments, 0, name)?;
         for index in (1..arguments.len()).rev() {
             result = perform(result, word(lua, &arguments, index, name)?);
         }
         Ok(signed(result))
-    })
+    })?;
+    Ok(())
 }
 
 fn shift(native: &Natives<'_>, name: &'static str, perform: fn(u32, u32) -> u32) -> mlua::Result<()> {
-    native.add_one(name, move |lua, arguments| {
+    native.add_checked(name, move |lua, arguments| {
         let subject = word(lua, &arguments, 0, name)?;
         let by = word(lua, &arguments, 1, name)? & 31;
         Ok(signed(perform(subject, by)))
-    })
+    })?;
+    Ok(())
 }
 
 fn to_hex(lua: &Lua, arguments: Arguments) -> Result<String, String> {

@@ -5,6 +5,8 @@
 
 use mlua::{Lua, Value};
 
+use super::state::{Told, told};
+
 /// Why a script, a library or a payload was refused; the keyspace is unchanged. The text is the wire text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -96,11 +98,8 @@ pub enum ScriptError {
     #[error("ERR given type is not a function")]
     NotAFunction,
     /// A payload whose library cannot be read.
-    #[error("ERR Failed loading library code")]
+    #[error("ERR Failed loading library payload")]
     LibraryData,
-    /// A payload whose library does not load.
-    #[error("ERR Failed creating the library: {0}")]
-    RestoreFailed(String),
     /// The interpreter could not be started or is out of memory.
     #[error("ERR {0}")]
     Interpreter(String),
@@ -136,6 +135,10 @@ impl Failure {
     pub(super) fn new(lua: &Lua, problem: &Value, position: Option<Position>) -> Self {
         let raised = match problem {
             Value::Table(table) => table.raw_get::<Value>("err").ok().and_then(|text| text_of(lua, &text)),
+            Value::Error(error) => match told(error) {
+                Told::Table(raised) => Some(raised.text),
+                Told::Text(_) => None,
+            },
             _ => None,
         };
         let text = raised.unwrap_or_else(|| {
@@ -143,14 +146,18 @@ impl Failure {
             match problem {
                 Value::Nil => text.extend_from_slice(b"nil"),
                 Value::Boolean(value) => text.extend_from_slice(if *value { b"true" } else { b"false" }),
-                Value::Error(error) => text.extend_from_slice(raised_by_host(error).as_bytes()),
+                Value::Error(error) => {
+                    if let Told::Text(told) = told(error) {
+                        text.extend_from_slice(told.as_bytes());
+                    }
+                }
                 other => match text_of(lua, other) {
                     Some(told) => text.extend_from_slice(&relocated(told, position.as_ref())),
                     // Redis 7.0.15 stops the server when a table without `err` is raised.
                     None => text.extend_from_slice(b"(error object is a table value)"),
                 },
             }
-            if text.starts_with(b"ERR ERR ") { text.split_off(4) } else { text }
+            text
         });
         Self { text, position }
     }
@@ -186,14 +193,6 @@ impl Failure {
 
 fn text_of(lua: &Lua, value: &Value) -> Option<Vec<u8>> {
     lua.coerce_string(value.clone()).ok().flatten().map(|text| text.as_bytes().to_vec())
-}
-
-fn raised_by_host(error: &mlua::Error) -> String {
-    match error {
-        mlua::Error::RuntimeError(text) => text.clone(),
-        mlua::Error::CallbackError { cause, .. } => raised_by_host(cause),
-        other => super::budget::Fault::Lua(other.clone()).text(),
-    }
 }
 
 /// An error that a wrapped function raised, with the script's place instead of the wrapper's.

@@ -8,24 +8,19 @@ use mlua::{Table, Value};
 use super::budget::{Budget, Fault};
 use super::limits::CALL_REPLY_DEPTH_MAX;
 
-/// What a command's reply became.
-pub(super) struct Converted {
-    /// The value that `redis.pcall` returns.
-    pub(super) value: Value,
-    /// True when the reply is an error, so that `redis.call` raises the value.
-    pub(super) is_error: bool,
+/// The code word and text of a reply that is an error.
+pub(super) fn error_text(bytes: &[u8]) -> Option<&[u8]> {
+    let mut reader = Reader { rest: bytes };
+    match reader.line().ok()? {
+        (b'-', text) => Some(text),
+        (b'!', text) => reader.blob(length(text).ok()?).ok(),
+        _ => None,
+    }
 }
 
 /// Converts the one reply in `bytes`.
-pub(super) fn to_lua(bytes: &[u8], budget: &mut Budget<'_>) -> Result<Converted, Fault> {
-    let mut reader = Reader { rest: bytes };
-    let is_error = matches!(bytes.first(), Some(b'-' | b'!'));
-    let value = reader.value(budget, 0)?;
-    if is_error && let Value::Table(table) = &value {
-        // Redis marks errors that it has counted; scripts can see the mark.
-        table.raw_set("ignore_error_stats_update", true)?;
-    }
-    Ok(Converted { value, is_error })
+pub(super) fn to_lua(bytes: &[u8], budget: &mut Budget<'_>) -> Result<Value, Fault> {
+    Reader { rest: bytes }.value(budget, 0)
 }
 
 struct Reader<'b> {
@@ -34,9 +29,9 @@ struct Reader<'b> {
 
 impl<'b> Reader<'b> {
     fn line(&mut self) -> Result<(u8, &'b [u8]), Fault> {
-        let end = self.rest.windows(2).position(|pair| pair == b"\r\n").ok_or(Fault::Malformed)?;
+        let end = self.rest.iter().position(|byte| *byte == b'\r').ok_or(Fault::Malformed)?;
         let (&kind, text) = self.rest[..end].split_first().ok_or(Fault::Malformed)?;
-        self.rest = &self.rest[end + 2..];
+        self.rest = self.rest.get(end + 2..).ok_or(Fault::Malformed)?;
         Ok((kind, text))
     }
 

@@ -233,7 +233,7 @@ impl<C: Caller + 'static> Libraries<C> {
                 for library in &loaded {
                     self.forget(library);
                 }
-                return (caller, Err(ScriptError::RestoreFailed(error.to_string().replacen("ERR ", "", 1))));
+                return (caller, Err(error));
             }
         }
         if !replace && let Some(taken) = loaded.iter().find(|library| self.libraries.contains_key(&library.name)) {
@@ -251,10 +251,7 @@ impl<C: Caller + 'static> Libraries<C> {
     /// # Errors
     /// [`ScriptError::FunctionNotFound`].
     pub fn find(&self, name: &[u8]) -> Result<&FunctionInfo, ScriptError> {
-        std::str::from_utf8(name)
-            .ok()
-            .and_then(|name| self.functions.get(name))
-            .ok_or(ScriptError::FunctionNotFound)
+        std::str::from_utf8(name).ok().and_then(|name| self.functions.get(name)).ok_or(ScriptError::FunctionNotFound)
     }
 
     /// A function that FCALL_RO may call.

@@ -15,9 +15,9 @@ const RESULTS_MAX: usize = 7_000;
 
 /// Adds the native functions.
 pub(super) fn add(native: &Natives<'_>) -> mlua::Result<()> {
-    native.add("msgpack", |lua, arguments: Arguments| match pack(&arguments) {
-        Ok(bytes) => Ok((Value::String(lua.create_string(bytes)?), None)),
-        Err(problem) => Ok((Value::Nil, Some(problem))),
+    native.add_checked("msgpack", |lua, arguments| {
+        let packed = pack(&arguments)?;
+        lua.create_string(packed).map_err(|error| Fault::Lua(error).text())
     })?;
     add_unpack(native, "msgunpack", "unpack", |_, _| Ok((0, 0)))?;
     add_unpack(native, "msgunpack_one", "unpack_one", |lua, arguments| {
@@ -41,18 +41,10 @@ fn add_unpack(
     range: fn(&Lua, &Arguments) -> Result<(i64, i64), String>,
 ) -> mlua::Result<()> {
     let heap = native.heap();
-    native.add(native_name, move |lua, arguments: Arguments| {
-        let outcome = range(lua, &arguments).and_then(|(limit, offset)| {
-            let data = arguments.string(lua, 0, name)?;
-            unpack(lua, &heap, &data.as_bytes(), limit, offset)
-        });
-        match outcome {
-            Ok(mut values) => {
-                values.push_front(Value::Nil);
-                Ok(values)
-            }
-            Err(problem) => Ok(MultiValue::from_vec(vec![Value::String(lua.create_string(problem)?)])),
-        }
+    native.add_checked(native_name, move |lua, arguments| {
+        let (limit, offset) = range(lua, &arguments)?;
+        let data = arguments.string(lua, 0, name)?;
+        unpack(lua, &heap, &data.as_bytes(), limit, offset)
     })?;
     Ok(())
 }
@@ -213,7 +205,7 @@ fn unpack(lua: &Lua, heap: &HeapLimit, data: &[u8], limit: i64, offset: i64) -> 
         if values.len() >= RESULTS_MAX {
             return Err("too many return values at once; use unpack_one or unpack_limit instead.".to_owned());
         }
-        values.push(reader.value(0).map_err(|problem| match problem {
+        values.push(reader.value().map_err(|problem| match problem {
             Problem::Missing => MISSING.to_owned(),
             Problem::Malformed => MALFORMED.to_owned(),
             Problem::Fault(fault) => fault.text(),
@@ -236,6 +228,19 @@ impl<T: Into<Fault>> From<T> for Problem {
     fn from(fault: T) -> Self {
         Self::Fault(fault.into())
     }
+}
+
+/// How a value begins.
+enum Start {
+    Whole(Value),
+    Array(usize),
+    Map(usize),
+}
+
+/// What a value stands in.
+enum Open {
+    Array { table: Table, len: usize, index: usize },
+    Map { table: Table, pairs: usize, key: Option<Value> },
 }
 
 struct Reader<'d, 'l> {
@@ -261,24 +266,90 @@ impl<'d> Reader<'d, '_> {
         Ok(self.take(bytes)?.iter().fold(0, |value, byte| value << 8 | usize::from(*byte)))
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value, Problem> {
-        if depth > MSGPACK_UNPACK_DEPTH_MAX {
-            return Err(Problem::Fault(Fault::Depth));
+    /// One value. Nested ones stand on a stack of their own, because input can nest deeper than a thread's would bear.
+    fn value(&mut self) -> Result<Value, Problem> {
+        let mut open: Vec<Open> = Vec::new();
+        loop {
+            let mut value = match self.start()? {
+                Start::Whole(value) => value,
+                Start::Array(len) => {
+                    // Room is made for what can be there: every element takes a byte.
+                    let table = self.budget.table(len.min(self.rest.len()), 0)?;
+                    if len > 0 {
+                        open.push(Open::Array { table, len, index: 1 });
+                        if open.len() > MSGPACK_UNPACK_DEPTH_MAX {
+                            return Err(Problem::Fault(Fault::Depth));
+                        }
+                        continue;
+                    }
+                    Value::Table(table)
+                }
+                Start::Map(pairs) => {
+                    let table = self.budget.table(0, pairs.min(self.rest.len()))?;
+                    if pairs > 0 {
+                        open.push(Open::Map { table, pairs, key: None });
+                        if open.len() > MSGPACK_UNPACK_DEPTH_MAX {
+                            return Err(Problem::Fault(Fault::Depth));
+                        }
+                        continue;
+                    }
+                    Value::Table(table)
+                }
+            };
+            // A whole value belongs to what stands around it, which it may be the end of.
+            loop {
+                let ended = match open.last_mut() {
+                    None => return Ok(value),
+                    Some(Open::Array { table, len, index }) => {
+                        table.raw_set(*index, value)?;
+                        *index += 1;
+                        *index > *len
+                    }
+                    Some(Open::Map { table, pairs, key }) => match key.take() {
+                        None => {
+                            *key = Some(value);
+                            false
+                        }
+                        Some(key) => {
+                            match key {
+                                // Neither can be a key; the pair is left out.
+                                Value::Nil => {}
+                                Value::Number(number) if number.is_nan() => {}
+                                key => table.raw_set(key, value)?,
+                            }
+                            *pairs -= 1;
+                            *pairs == 0
+                        }
+                    },
+                };
+                if !ended {
+                    break;
+                }
+                value = match open.pop() {
+                    Some(Open::Array { table, .. } | Open::Map { table, .. }) => Value::Table(table),
+                    None => return Err(Problem::Malformed),
+                };
+            }
         }
+    }
+
+    /// The head of a value, and all of it unless it holds others.
+    fn start(&mut self) -> Result<Start, Problem> {
         let [mark] = self.array()?;
-        Ok(match mark {
+        Ok(Start::Whole(match mark {
             0..=0x7f => Value::Number(f64::from(mark)),
             0xe0..=0xff => Value::Number(f64::from(mark as i8)),
             0xa0..=0xbf => self.text(usize::from(mark & 0x1f))?,
-            0x90..=0x9f => self.sequence(usize::from(mark & 0x0f), depth)?,
-            0x80..=0x8f => self.map(usize::from(mark & 0x0f), depth)?,
+            0x90..=0x9f => return Ok(Start::Array(usize::from(mark & 0x0f))),
+            0x80..=0x8f => return Ok(Start::Map(usize::from(mark & 0x0f))),
             0xc0 => Value::Nil,
             0xc2 => Value::Boolean(false),
             0xc3 => Value::Boolean(true),
             0xcc => Value::Number(f64::from(u8::from_be_bytes(self.array()?))),
             0xcd => Value::Number(f64::from(u16::from_be_bytes(self.array()?))),
             0xce => Value::Number(f64::from(u32::from_be_bytes(self.array()?))),
-            0xcf => Value::Number(u64::from_be_bytes(self.array()?) as f64),
+            // Redis takes the upper half for negative numbers.
+            0xcf => Value::Number(i64::from_be_bytes(self.array()?) as f64),
             0xd0 => Value::Number(f64::from(i8::from_be_bytes(self.array()?))),
             0xd1 => Value::Number(f64::from(i16::from_be_bytes(self.array()?))),
             0xd2 => Value::Number(f64::from(i32::from_be_bytes(self.array()?))),
@@ -297,54 +368,16 @@ impl<'d> Reader<'d, '_> {
                 let len = self.length(4)?;
                 self.text(len)?
             }
-            0xdc => {
-                let len = self.length(2)?;
-                self.sequence(len, depth)?
-            }
-            0xdd => {
-                let len = self.length(4)?;
-                self.sequence(len, depth)?
-            }
-            0xde => {
-                let len = self.length(2)?;
-                self.map(len, depth)?
-            }
-            0xdf => {
-                let len = self.length(4)?;
-                self.map(len, depth)?
-            }
+            0xdc => return Ok(Start::Array(self.length(2)?)),
+            0xdd => return Ok(Start::Array(self.length(4)?)),
+            0xde => return Ok(Start::Map(self.length(2)?)),
+            0xdf => return Ok(Start::Map(self.length(4)?)),
             0xc1 | 0xc4..=0xc9 | 0xd4..=0xd8 => return Err(Problem::Malformed),
-        })
+        }))
     }
 
     fn text(&mut self, len: usize) -> Result<Value, Problem> {
         let bytes = self.take(len)?;
         Ok(Value::String(self.budget.string(bytes)?))
     }
-
-    fn sequence(&mut self, len: usize, depth: usize) -> Result<Value, Problem> {
-        // Room is made for what can be there: every element takes a byte.
-        let table = self.budget.table(len.min(self.rest.len()), 0)?;
-        for index in 1..=len {
-            let value = self.value(depth + 1)?;
-            table.raw_set(index, value)?;
-        }
-        Ok(Value::Table(table))
-    }
-
-    fn map(&mut self, len: usize, depth: usize) -> Result<Value, Problem> {
-        let table = self.budget.table(0, len.min(self.rest.len()))?;
-        for _ in 0..len {
-            let key = self.value(depth + 1)?;
-            let value = self.value(depth + 1)?;
-            match key {
-                // Neither can be a key; the pair is left out.
-                Value::Nil => {}
-                Value::Number(number) if number.is_nan() => {}
-                key => table.raw_set(key, value)?,
-            }
-        }
-        Ok(Value::Table(table))
-    }
 }
-

@@ -3,7 +3,7 @@
 //! Owns: `redis.call` and its kin, `math.random`, and the registration of functions. Refuses to know: what commands do (the caller knows).
 //! Start at [`call`].
 //!
-//! A native function returns its errors: one that the host raises would reach a script's `pcall` as a userdata.
+//! What a native function raises is [`Raised`] or a text with the position of its caller; the prelude makes of it what scripts see.
 
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use super::arguments::{Arguments, bad_argument};
 use super::budget::{Budget, HeapLimit};
 use super::caller::{Caller, LogLevel, Propagation};
 use super::digest::{sha1, sha1_hex};
-use super::from_reply::{Converted, to_lua};
+use super::from_reply::{error_text, to_lua};
 use super::header::Flags;
 use super::state::{Registration, Slot};
 use super::to_reply::write_number_word;
@@ -31,6 +31,11 @@ impl<'l> Natives<'l> {
     /// An empty one.
     pub(super) fn new(lua: &'l Lua, heap: &HeapLimit) -> mlua::Result<Self> {
         Ok(Self { lua, table: lua.create_table()?, heap: heap.clone() })
+    }
+
+    /// The interpreter, before the sandbox is made.
+    pub(super) fn lua(&self) -> &Lua {
+        self.lua
     }
 
     /// The heap's limit, for functions that build values.
@@ -54,20 +59,32 @@ impl<'l> Natives<'l> {
         R: IntoLuaMulti,
     {
         let heap = self.heap.clone();
-        let function = self.lua.create_function(move |lua, arguments: A| heap.lifted(lua, || perform(lua, arguments)))?;
+        let function =
+            self.lua.create_function(move |lua, arguments: A| heap.lifted(lua, || perform(lua, arguments)))?;
         self.table.raw_set(name, &function)?;
         Ok(function)
     }
 
-    /// Adds a function of one result: the result and nil, or nil and what is wrong.
-    pub(super) fn add_one<R: IntoLua>(
+    /// Adds a function whose errors are texts with the position of its caller in front, as Lua's own.
+    pub(super) fn add_checked<R: IntoLuaMulti>(
+        &self,
+        name: &str,
+        perform: impl Fn(&Lua, Arguments) -> Result<R, String> + 'static,
+    ) -> mlua::Result<Function> {
+        self.add(name, move |lua, arguments: Arguments| perform(lua, arguments).map_err(|problem| raise(lua, &problem)))
+    }
+
+    /// Adds a function of `redis.*`, whose errors are tables.
+    fn add_redis<R: IntoLuaMulti>(
         &self,
         name: &str,
         perform: impl Fn(&Lua, Arguments) -> Result<R, String> + 'static,
     ) -> mlua::Result<()> {
-        self.add(name, move |lua, arguments: Arguments| match perform(lua, arguments) {
-            Ok(value) => Ok((Some(value), None)),
-            Err(problem) => Ok((None, Some(problem))),
+        self.add(name, move |lua, arguments: Arguments| {
+            perform(lua, arguments).map_err(|problem| {
+                let text = format!("ERR {problem}").into_bytes();
+                mlua::Error::external(Raised { text, from_command: false })
+            })
         })?;
         Ok(())
     }
@@ -78,58 +95,116 @@ impl<'l> Natives<'l> {
     }
 }
 
+/// An error of `redis.*`, which scripts see as a table with `err`. It holds no reference into the interpreter, because errors live until they are
+/// collected and references are scarce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Raised {
+    /// The code word and the text.
+    pub(super) text: Vec<u8>,
+    /// It is a command's reply, so that it is counted already.
+    pub(super) from_command: bool,
+}
+
+impl std::fmt::Display for Raised {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&String::from_utf8_lossy(&self.text))
+    }
+}
+
+impl std::error::Error for Raised {}
+
+impl Raised {
+    /// The table that scripts see.
+    pub(super) fn to_table(&self, lua: &Lua) -> mlua::Result<Table> {
+        let table = lua.create_table()?;
+        table.raw_set("err", lua.create_string(&self.text)?)?;
+        if self.from_command {
+            table.raw_set("ignore_error_stats_update", true)?;
+        }
+        Ok(table)
+    }
+}
+
+/// An error with the position of the native function's caller, and the name that the caller has for it.
+fn raise(lua: &Lua, problem: &str) -> mlua::Error {
+    let mut text = super::state::caller_prefix(lua);
+    match problem
+        .strip_prefix("bad argument #")
+        .and_then(|rest| Some((rest.split_once(" to '")?, rest.split_once("' (")?)))
+    {
+        Some(((index, _), (_, what))) => {
+            let name = lua.inspect_stack(0, |debug| debug.names().name.map(|name| name.into_owned())).flatten();
+            text.push_str(&format!("bad argument #{index} to '{}' ({what}", name.as_deref().unwrap_or("?")));
+        }
+        None => text.push_str(problem),
+    }
+    mlua::Error::RuntimeError(text)
+}
+
 /// Adds `redis.*`, `math.random` and `math.randomseed`.
 pub(super) fn add<C: Caller + 'static>(native: &Natives<'_>, slot: &Rc<Slot<C>>) -> mlua::Result<()> {
     let shared = Rc::clone(slot);
-    native.add("call", move |lua, arguments: Arguments| call(lua, &shared, &arguments))?;
-    let shared = Rc::clone(slot);
-    native.add_one("log", move |lua, arguments| log(lua, &shared, &arguments))?;
-    native.add_one("sha1hex", sha1hex)?;
-    let shared = Rc::clone(slot);
-    native.add_one("setresp", move |lua, arguments| set_protocol(lua, &shared, &arguments))?;
-    let shared = Rc::clone(slot);
-    native.add_one("set_repl", move |lua, arguments| set_propagation(lua, &shared, &arguments))?;
-    let shared = Rc::clone(slot);
-    native.add_one("acl_check_cmd", move |lua, arguments| acl_check(lua, &shared, &arguments))?;
-    let shared = Rc::clone(slot);
-    native.add("register_function", move |lua, arguments: Arguments| {
-        Ok(register_function(lua, &shared, &arguments).err())
+    native.add("call", move |lua, arguments: Arguments| match call(lua, &shared, &arguments)? {
+        Outcome::Value(value) => Ok(value),
+        Outcome::Raised(raised) => Err(mlua::Error::external(raised)),
     })?;
     let shared = Rc::clone(slot);
-    native.add_one("random", move |lua, arguments| random(lua, &shared, &arguments))?;
+    native.add("pcall", move |lua, arguments: Arguments| match call(lua, &shared, &arguments)? {
+        Outcome::Value(value) => Ok(value),
+        Outcome::Raised(raised) => Ok(Value::Table(raised.to_table(lua)?)),
+    })?;
     let shared = Rc::clone(slot);
-    native.add_one("randomseed", move |lua, arguments| {
+    native.add_redis("log", move |lua, arguments| log(lua, &shared, &arguments))?;
+    native.add_redis("sha1hex", sha1hex)?;
+    let shared = Rc::clone(slot);
+    native.add_redis("setresp", move |lua, arguments| set_protocol(lua, &shared, &arguments))?;
+    let shared = Rc::clone(slot);
+    native.add_redis("set_repl", move |lua, arguments| set_propagation(lua, &shared, &arguments))?;
+    let shared = Rc::clone(slot);
+    native.add_redis("acl_check_cmd", move |lua, arguments| acl_check(lua, &shared, &arguments))?;
+    let shared = Rc::clone(slot);
+    native.add_redis("register_function", move |lua, arguments| register_function(lua, &shared, &arguments))?;
+    let shared = Rc::clone(slot);
+    native.add_checked("random", move |lua, arguments| random(lua, &shared, &arguments))?;
+    let shared = Rc::clone(slot);
+    native.add_checked("randomseed", move |lua, arguments| {
         let seed = arguments.integer(lua, 0, "randomseed")? as i32;
         let mut random = shared.random.get();
         random.seed(seed);
         shared.random.set(random);
-        Ok(Value::Nil)
-    })
+        Ok(())
+    })?;
+    Ok(())
 }
 
 const NO_WORDS: &str = "Please specify at least one argument for this redis lib call";
 const BAD_WORDS: &str = "Lua redis lib command arguments must be strings or integers";
 
-/// `redis.call` and `redis.pcall`: the value, and true when it is an error.
-fn call<C: Caller>(lua: &Lua, slot: &Slot<C>, arguments: &Arguments) -> mlua::Result<(Value, bool)> {
+/// What a command came to.
+enum Outcome {
+    Value(Value),
+    Raised(Raised),
+}
+
+/// `redis.call` and `redis.pcall`.
+fn call<C: Caller>(lua: &Lua, slot: &Slot<C>, arguments: &Arguments) -> mlua::Result<Outcome> {
     let mut reply = slot.reply.take();
     reply.clear();
     let outcome = with_words(slot, arguments, |caller, words| caller.call(words, slot.resp3.get(), &mut reply));
-    let converted = match outcome {
-        Ok(()) => to_lua(&reply, &mut Budget::new(lua, &slot.heap)).map_err(|fault| fault.text()),
-        Err(problem) => Err(problem),
+    let refused =
+        |problem: String| Outcome::Raised(Raised { text: format!("ERR {problem}").into_bytes(), from_command: false });
+    let converted = match (outcome, error_text(&reply)) {
+        (Err(problem), _) => refused(problem),
+        (Ok(()), Some(text)) => Outcome::Raised(Raised { text: text.to_vec(), from_command: true }),
+        (Ok(()), None) => match to_lua(&reply, &mut Budget::new(lua, &slot.heap)) {
+            Ok(value) => Outcome::Value(value),
+            Err(fault) => refused(fault.text()),
+        },
     };
     if reply.capacity() <= WORDS_KEPT_BYTES_MAX {
         slot.reply.replace(reply);
     }
-    match converted {
-        Ok(Converted { value, is_error }) => Ok((value, is_error)),
-        Err(problem) => {
-            let error = lua.create_table()?;
-            error.raw_set("err", format!("ERR {problem}"))?;
-            Ok((Value::Table(error), true))
-        }
-    }
+    Ok(converted)
 }
 
 /// Hands the arguments to `perform` as words, with the caller.
@@ -314,7 +389,9 @@ fn registration_from(lua: &Lua, named: &Table) -> Result<Registration, String> {
         let Value::String(key) = key else { return Err(UNKNOWN_ARGUMENT.to_owned()) };
         match &*key.as_bytes() {
             b"function_name" => {
-                name = Some(text(value).ok_or("function_name argument given to redis.register_function must be a string")?);
+                name = Some(
+                    text(value).ok_or("function_name argument given to redis.register_function must be a string")?,
+                );
             }
             b"description" => {
                 description =
@@ -328,8 +405,10 @@ fn registration_from(lua: &Lua, named: &Table) -> Result<Registration, String> {
             }
             b"flags" => {
                 let Value::Table(words) = value else {
-                    return Err("flags argument to redis.register_function must be a table representing function flags"
-                        .to_owned());
+                    return Err(
+                        "flags argument to redis.register_function must be a table representing function flags"
+                            .to_owned(),
+                    );
                 };
                 for word in words.sequence_values::<Value>() {
                     let word = word.map_err(|error| error.to_string())?;

@@ -5,7 +5,7 @@
 use mlua::{Lua, MultiValue, Value};
 
 use super::arguments::{Arguments, bad_argument};
-use super::budget::{Budget, HeapLimit};
+use super::budget::{Budget, Fault, HeapLimit};
 use super::limits::ENCODED_BYTES_MAX;
 use super::natives::Natives;
 
@@ -17,19 +17,14 @@ const RESULTS_MAX: usize = 7_000;
 
 /// Adds the native functions.
 pub(super) fn add(native: &Natives<'_>) -> mlua::Result<()> {
-    native.add("struct_pack", |lua, arguments: Arguments| match pack(lua, &arguments) {
-        Ok(bytes) => Ok((Value::String(lua.create_string(bytes)?), None)),
-        Err(problem) => Ok((Value::Nil, Some(problem))),
+    native.add_checked("struct_pack", |lua, arguments| {
+        let packed = pack(lua, &arguments)?;
+        lua.create_string(packed).map_err(|error| Fault::Lua(error).text())
     })?;
     let heap = native.heap();
-    native.add("struct_unpack", move |lua, arguments: Arguments| match unpack(lua, &heap, &arguments) {
-        Ok(mut values) => {
-            values.push_front(Value::Nil);
-            Ok(values)
-        }
-        Err(problem) => Ok(MultiValue::from_vec(vec![Value::String(lua.create_string(problem)?)])),
-    })?;
-    native.add_one("struct_size", size)
+    native.add_checked("struct_unpack", move |lua, arguments| unpack(lua, &heap, &arguments))?;
+    native.add_checked("struct_size", size)?;
+    Ok(())
 }
 
 /// A format while it is read.
@@ -133,11 +128,13 @@ fn pack(lua: &Lua, arguments: &Arguments) -> Result<Vec<u8>, String> {
     let mut format = Format::new(&text, "pack");
     let mut packed = Vec::new();
     let mut argument = 1;
+    // Arguments that are not there are nil to this library.
+    let nil = |problem: String| problem.replace("got no value", "got nil");
     while let Some(item) = format.next()? {
         packed.resize(packed.len() + format.padding(packed.len(), &item), 0);
         match item.option {
             b'b' | b'B' | b'h' | b'H' | b'l' | b'L' | b'T' | b'i' | b'I' => {
-                let number = arguments.number(lua, argument, "pack")?;
+                let number = arguments.number(lua, argument, "pack").map_err(nil)?;
                 // A negative number goes through the signed type, as a C cast does.
                 let value = if number < 0.0 { number as i64 as u64 } else { number as u64 };
                 let mut bytes = value.to_le_bytes().to_vec();
@@ -146,18 +143,18 @@ fn pack(lua: &Lua, arguments: &Arguments) -> Result<Vec<u8>, String> {
                 argument += 1;
             }
             b'f' => {
-                let number = arguments.number(lua, argument, "pack")? as f32;
+                let number = arguments.number(lua, argument, "pack").map_err(nil)? as f32;
                 packed.extend(format.ordered(number.to_le_bytes().to_vec()));
                 argument += 1;
             }
             b'd' => {
-                let number = arguments.number(lua, argument, "pack")?;
+                let number = arguments.number(lua, argument, "pack").map_err(nil)?;
                 packed.extend(format.ordered(number.to_le_bytes().to_vec()));
                 argument += 1;
             }
             b'x' => packed.push(0),
             b'c' | b's' => {
-                let text = arguments.string(lua, argument, "pack")?;
+                let text = arguments.string(lua, argument, "pack").map_err(nil)?;
                 let text = text.as_bytes();
                 argument += 1;
                 let bytes = if item.bytes == 0 { text.len() } else { item.bytes };
@@ -184,7 +181,7 @@ fn unpack(lua: &Lua, heap: &HeapLimit, arguments: &Arguments) -> Result<MultiVal
     let data = arguments.string(lua, 1, "unpack")?;
     let data = data.as_bytes();
     let start = if arguments.is_given(2) { arguments.integer(lua, 2, "unpack")? } else { 1 };
-    if start < 1 {
+    if start == 0 {
         return Err(bad_argument(2, "unpack", "offset must be 1 or greater"));
     }
     let mut at = usize::try_from(start - 1).map_err(|_| bad_argument(1, "unpack", SHORT))?;
@@ -266,10 +263,10 @@ fn size(lua: &Lua, arguments: Arguments) -> Result<f64, String> {
     while let Some(item) = format.next()? {
         total = total.saturating_add(format.padding(total, &item));
         if item.option == b's' {
-            return Err(bad_argument(0, "size", "variable-size format in 'size'"));
+            return Err(bad_argument(0, "size", "option 's' has no fixed size"));
         }
         if item.option == b'c' && item.bytes == 0 {
-            return Err(bad_argument(0, "size", "variable-length format"));
+            return Err(bad_argument(0, "size", "option 'c0' has no fixed size"));
         }
         if !item.option.is_ascii_alphanumeric() {
             format.control(item.option)?;

@@ -57,7 +57,8 @@ fn write_length(out: &mut Vec<u8>, len: usize) {
 
 /// Reads libraries.
 pub(super) fn read(payload: &[u8]) -> Result<Vec<Vec<u8>>, ScriptError> {
-    let (body, footer) = payload.len().checked_sub(FOOTER_BYTES).map(|len| payload.split_at(len)).ok_or(ScriptError::Payload)?;
+    let (body, footer) =
+        payload.len().checked_sub(FOOTER_BYTES).map(|len| payload.split_at(len)).ok_or(ScriptError::Payload)?;
     let version = u16::from_le_bytes([footer[0], footer[1]]);
     let (checked, crc) = payload.split_at(payload.len() - 8);
     // A checksum of zero means that there is none.
@@ -102,7 +103,9 @@ impl<'p> Reader<'p> {
 
     fn length(&mut self) -> Option<Length> {
         let first = self.take(1)?[0];
-        let number = |bytes: &[u8]| bytes.iter().try_fold(0usize, |value, byte| Some(value.checked_mul(256)? | usize::from(*byte)));
+        let number = |bytes: &[u8]| {
+            bytes.iter().try_fold(0usize, |value, byte| Some(value.checked_mul(256)? | usize::from(*byte)))
+        };
         Some(match (first >> 6, first) {
             (0, _) => Length::Bytes(usize::from(first)),
             (1, _) => Length::Bytes(usize::from(first & 0x3f) << 8 | usize::from(self.take(1)?[0])),

@@ -8,8 +8,9 @@
 -- from the real one. Whatever looks at a table without metamethods is wrapped below so that it looks through the proxy. No function made
 -- here may give the real tables away.
 --
--- Native functions report errors as a result, because an error raised by the host is no string. Errors that a wrapped function of Lua raises
--- carry a position in this chunk; `tidy` puts the script's in its place.
+-- An error that a native function raises is a userdata, and one that a function of Lua raises from within a wrapper has a position in this chunk.
+-- No script sees either: whatever catches errors passes them through `tidy`. Native functions are shown as they are, not wrapped, because a
+-- wrapper that is called as `return f()` takes the place of the script on the stack, and with it the position.
 local native, library_state = ...
 
 local error, select, type, tostring = error, select, type, tostring
@@ -17,7 +18,7 @@ local setmetatable, getmetatable, rawget, rawset, rawequal = setmetatable, getme
 local next, pairs, pcall, xpcall, loadstring = next, pairs, pcall, xpcall, loadstring
 local insert, foreach, resume = table.insert, table.foreach, coroutine.resume
 local byte, find, gsub, concat = string.byte, string.find, string.gsub, table.concat
-local collect = collectgarbage
+local collectgarbage = collectgarbage
 
 local READONLY = "Attempt to modify a readonly table"
 
@@ -47,46 +48,11 @@ local function missing(_, name)
 end
 
 local function tidy(problem)
-  if type(problem) == "userdata" then return native.problem_text(problem) end
+  if type(problem) == "userdata" then return native.problem_value(problem) end
   if type(problem) == "string" and byte(problem) == 91 and find(problem, "^%[kora%]:%d+: ") then
     return native.position() .. gsub(problem, "^%[kora%]:%d+: ", "")
   end
   return problem
-end
-
--- Wrappers of natives: of the first result and an error text, or of an error text and any number of results.
-
-local function one(name)
-  local perform = native[name]
-  return function(...)
-    local value, problem = perform(...)
-    if problem then error(problem, 2) end
-    return value
-  end
-end
-
-local function finish(problem, ...)
-  if problem then error(problem, 3) end
-  return ...
-end
-
-local function many(name)
-  local perform = native[name]
-  return function(...) return finish(perform(...)) end
-end
-
--- Errors of redis.* are tables and have no position.
-local function fail(text)
-  error({ err = "ERR " .. text }, 0)
-end
-
-local function first(name)
-  local perform = native[name]
-  return function(...)
-    local value, problem = perform(...)
-    if problem then fail(problem) end
-    return value
-  end
 end
 
 -- The base library.
@@ -141,15 +107,17 @@ end
 -- As in Redis, a caught error that is a table with `err` becomes that text.
 local function settle(ok, problem, ...)
   if ok then return true, problem, ... end
+  problem = tidy(problem)
   if type(problem) == "table" then
     local text = rawget(problem, "err")
     if text ~= nil then return false, text end
-    return false, problem
   end
-  return false, tidy(problem)
+  return false, problem
 end
 
 function base.pcall(...)
+  -- Without arguments Redis's own pcall calls the boolean that it was to return.
+  if ... == nil and select("#", ...) == 0 then return false, "attempt to call a boolean value" end
   return settle(pcall(...))
 end
 
@@ -195,7 +163,7 @@ end
 function base.collectgarbage(option, ...)
   if option == "stop" or option == "restart" then return 0 end
   if option == "setpause" or option == "setstepmul" then return 200 end
-  return collect(option, ...)
+  return collectgarbage(option, ...)
 end
 
 -- The other libraries of Lua.
@@ -222,8 +190,8 @@ function tables.foreach(...)
 end
 
 local maths = copy(math)
-maths.random = one("random")
-maths.randomseed = one("randomseed")
+maths.random = native.random
+maths.randomseed = native.randomseed
 
 local routines = copy(coroutine)
 
@@ -245,60 +213,31 @@ string_metatable = protect({ __index = base.string })
 -- The libraries that Redis adds.
 
 base.bit = protect({
-  tobit = one("tobit"), tohex = one("tohex"), bnot = one("bnot"), bswap = one("bswap"),
-  band = one("band"), bor = one("bor"), bxor = one("bxor"),
-  lshift = one("lshift"), rshift = one("rshift"), arshift = one("arshift"), rol = one("rol"), ror = one("ror"),
+  tobit = native.tobit, tohex = native.tohex, bnot = native.bnot, bswap = native.bswap,
+  band = native.band, bor = native.bor, bxor = native.bxor,
+  lshift = native.lshift, rshift = native.rshift, arshift = native.arshift, rol = native.rol, ror = native.ror,
 })
 
-base.struct = protect({ pack = one("struct_pack"), unpack = many("struct_unpack"), size = one("struct_size") })
+base.struct = protect({ pack = native.struct_pack, unpack = native.struct_unpack, size = native.struct_size })
 
 base.cmsgpack = protect({
   _NAME = "cmsgpack", _VERSION = "lua-cmsgpack 0.4.0",
   _COPYRIGHT = "Copyright (C) 2012, Salvatore Sanfilippo", _DESCRIPTION = "MessagePack C implementation for Lua",
-  pack = one("msgpack"), unpack = many("msgunpack"), unpack_one = many("msgunpack_one"), unpack_limit = many("msgunpack_limit"),
+  pack = native.msgpack, unpack = native.msgunpack, unpack_one = native.msgunpack_one, unpack_limit = native.msgunpack_limit,
 })
 
-local function json(settings)
-  local codec = { _NAME = "cjson", _VERSION = "2.1.0", null = native.null }
-  for _, name in pairs({
-    "encode", "decode", "encode_sparse_array", "encode_max_depth", "decode_max_depth", "encode_number_precision",
-    "encode_keep_buffer", "encode_invalid_numbers", "decode_invalid_numbers",
-  }) do
-    local perform = native["json_" .. name]
-    codec[name] = function(...)
-      local value, problem, more, third = perform(settings, ...)
-      if problem then error(problem, 2) end
-      if more ~= nil then return value, more, third end
-      return value
-    end
-  end
-  codec.new = function() return json(native.json_settings()) end
-  return codec
-end
-
-base.cjson = protect(json(native.json_settings()))
+base.cjson = protect(native.json_codec())
 
 -- redis.*
 
 local redis = {
+  call = native.call, pcall = native.pcall,
   LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,
   REDIS_VERSION = "7.0.15", REDIS_VERSION_NUM = 0x0007000f,
   REPL_NONE = 0, REPL_AOF = 1, REPL_REPLICA = 2, REPL_SLAVE = 2, REPL_ALL = 3,
-  log = first("log"), sha1hex = first("sha1hex"), setresp = first("setresp"),
-  set_repl = first("set_repl"), acl_check_cmd = first("acl_check_cmd"),
+  log = native.log, sha1hex = native.sha1hex, setresp = native.setresp,
+  set_repl = native.set_repl, acl_check_cmd = native.acl_check_cmd,
 }
-
-local call = native.call
-
-function redis.call(...)
-  local value, failed = call(...)
-  if failed then error(value, 0) end
-  return value
-end
-
-function redis.pcall(...)
-  return (call(...))
-end
 
 function redis.error_reply(...)
   local text = ...
@@ -322,11 +261,7 @@ local loading
 if library_state then
   local early = { log = redis.log, REDIS_VERSION = redis.REDIS_VERSION, REDIS_VERSION_NUM = redis.REDIS_VERSION_NUM }
   for level, number in pairs({ LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3 }) do early[level] = number end
-  local register = native.register_function
-  early.register_function = function(...)
-    local problem = register(...)
-    if problem then fail(problem) end
-  end
+  early.register_function = native.register_function
   loading = setmetatable({ redis = protect(early, { __index = missing }) }, { __index = missing })
 else
   redis.breakpoint = function() return false end

@@ -10,15 +10,13 @@ use std::rc::Rc;
 
 use kora_runtime::reply::ReplyBuf;
 use mlua::chunk::ChunkMode;
-use mlua::{
-    Function, HookTriggers, IntoLuaMulti, LightUserData, Lua, LuaOptions, StdLib, Table, Value, VmState,
-};
+use mlua::{Function, HookTriggers, IntoLuaMulti, Lua, LuaOptions, StdLib, Table, Value, VmState};
 
 use super::budget::HeapLimit;
 use super::caller::{Caller, Interrupt};
 use super::error::{Failure, Position};
 use super::limits::{INTERRUPT_INSTRUCTIONS, LUA_HEAP_BYTES_MIN};
-use super::natives::{self, Natives};
+use super::natives::{self, Natives, Raised};
 use super::random::Random;
 use super::{bits, json, msgpack, packing, to_reply};
 
@@ -47,7 +45,7 @@ pub(super) enum Stop {
 impl Stop {
     fn text(self) -> &'static str {
         match self {
-            Self::Killed => "ERR Error running script: Script killed by user with SCRIPT KILL.",
+            Self::Killed => "ERR Script killed by user with SCRIPT KILL...",
             Self::LoadTimeout => "ERR FUNCTION LOAD timeout",
         }
     }
@@ -116,9 +114,11 @@ impl<C: Caller + 'static> State<C> {
         msgpack::add(&native)?;
         json::add(&native)?;
         natives::add(&native, &slot)?;
-        native.set("null", LightUserData(std::ptr::null_mut()))?;
         native.add("position", |lua, ()| Ok(position(lua).map(|found| found.prefix()).unwrap_or_default()))?;
-        native.add("problem_text", |_, problem: Value| Ok(problem_text(&problem)))?;
+        native.add("problem_value", |lua, problem: Value| match &problem {
+            Value::Error(error) => problem_value(lua, error),
+            _ => Ok(problem),
+        })?;
         let describing = Rc::clone(&slot);
         let describe = native.add("describe", move |lua, problem: Value| {
             let place = position(lua);
@@ -126,10 +126,8 @@ impl<C: Caller + 'static> State<C> {
             Ok(())
         })?;
         let (xpcall, next) = (lua.globals().raw_get("xpcall")?, lua.globals().raw_get("next")?);
-        let (globals, shown, set_loading, run_with_arguments): (Table, Table, Function, Function) = lua
-            .load(PRELUDE)
-            .set_name(PRELUDE_SOURCE)
-            .call((native.into_table(), purpose == Purpose::Libraries))?;
+        let (globals, shown, set_loading, run_with_arguments): (Table, Table, Function, Function) =
+            lua.load(PRELUDE).set_name(PRELUDE_SOURCE).call((native.into_table(), purpose == Purpose::Libraries))?;
         lua.set_globals(shown)?;
         let state = Self { lua, slot, globals, set_loading, run_with_arguments, xpcall, describe, next };
         state.watch()?;
@@ -205,7 +203,7 @@ impl<C: Caller + 'static> State<C> {
     /// Writes what a script returned.
     pub(super) fn write_reply(&self, value: Value, reply: &mut ReplyBuf) {
         let start = reply.len();
-        if let Err(error) = to_reply::write_reply(value, &self.next, reply) {
+        if let Err(error) = to_reply::write_reply(value, &self.next, self.slot.resp3.get(), reply) {
             reply.truncate(start);
             to_reply::error_line(reply, format!("ERR {}", super::budget::Fault::Lua(error).text()).as_bytes());
         }
@@ -298,14 +296,40 @@ fn position(lua: &Lua) -> Option<Position> {
     None
 }
 
-/// The text of an error that the host raised.
-fn problem_text(problem: &Value) -> String {
-    match problem {
-        Value::Error(error) => match error.as_ref() {
-            mlua::Error::RuntimeError(text) => text.clone(),
-            mlua::Error::CallbackError { cause, .. } => super::budget::Fault::Lua((**cause).clone()).text(),
-            other => super::budget::Fault::Lua(other.clone()).text(),
+/// What Lua puts in front of an error that a native function raises: the place of its caller, when that is Lua code.
+pub(super) fn caller_prefix(lua: &Lua) -> String {
+    lua.inspect_stack(1, |debug| {
+        let short = debug.source().short_src.map(|short| short.into_owned()).unwrap_or_default();
+        debug.current_line().filter(|line| *line > 0).map_or_else(String::new, |line| format!("{short}:{line}: "))
+    })
+    .unwrap_or_default()
+}
+
+/// What a script sees of an error that the host raised.
+fn problem_value(lua: &Lua, error: &mlua::Error) -> mlua::Result<Value> {
+    match told(error) {
+        Told::Table(raised) => Ok(Value::Table(raised.to_table(lua)?)),
+        Told::Text(text) => Ok(Value::String(lua.create_string(text)?)),
+    }
+}
+
+/// An error of the host as scripts would see it.
+pub(super) enum Told {
+    /// A table with `err`.
+    Table(Raised),
+    /// A string.
+    Text(String),
+}
+
+/// Looks into an error of the host.
+pub(super) fn told(error: &mlua::Error) -> Told {
+    match error {
+        mlua::Error::CallbackError { cause, .. } => told(cause),
+        mlua::Error::RuntimeError(text) => Told::Text(text.clone()),
+        mlua::Error::ExternalError(inner) => match inner.downcast_ref::<Raised>() {
+            Some(raised) => Told::Table(raised.clone()),
+            None => Told::Text(inner.to_string()),
         },
-        other => format!("{other:?}"),
+        other => Told::Text(super::budget::Fault::Lua(other.clone()).text()),
     }
 }

@@ -12,18 +12,29 @@ use super::limits::REPLY_DEPTH_MAX;
 
 /// Where the walk stands in one table.
 enum Level {
-    Array { table: Table, position: usize, header: Deferred },
+    Array {
+        table: Table,
+        position: usize,
+        header: Deferred,
+    },
     /// `value` is the half of a pair that is still to be written.
-    Map { table: Table, key: Value, value: Option<Value> },
-    Set { table: Table, key: Value },
+    Map {
+        table: Table,
+        key: Value,
+        value: Option<Value>,
+    },
+    Set {
+        table: Table,
+        key: Value,
+    },
 }
 
 /// Writes what a script returned. `next` is Lua's own function of that name: references to values are scarce, so a table is walked with it
-/// rather than copied.
+/// rather than copied. `resp3` is what the script chose for replies to its own calls.
 ///
 /// # Errors
 /// Those of the interpreter; what was written so far is to be dropped.
-pub(super) fn write_reply(value: Value, next: &Function, reply: &mut ReplyBuf) -> mlua::Result<()> {
+pub(super) fn write_reply(value: Value, next: &Function, resp3: bool, reply: &mut ReplyBuf) -> mlua::Result<()> {
     let mut levels: Vec<Level> = Vec::new();
     let mut pending = Some(value);
     loop {
@@ -35,7 +46,7 @@ pub(super) fn write_reply(value: Value, next: &Function, reply: &mut ReplyBuf) -
                     levels.push(level);
                 }
             } else {
-                write_scalar(&value, reply);
+                write_scalar(&value, resp3, reply);
             }
         }
         let Some(level) = levels.last_mut() else { return Ok(()) };
@@ -66,7 +77,9 @@ pub(super) fn write_reply(value: Value, next: &Function, reply: &mut ReplyBuf) -
                 }
             }
         }
-        if pending.is_none() && let Some(Level::Array { position, header, .. }) = levels.pop() {
+        if pending.is_none()
+            && let Some(Level::Array { position, header, .. }) = levels.pop()
+        {
             reply.close(header, position - 1);
         }
     }
@@ -115,21 +128,25 @@ fn as_number(value: &Value) -> Option<f64> {
     }
 }
 
-fn write_scalar(value: &Value, reply: &mut ReplyBuf) {
+fn write_scalar(value: &Value, resp3: bool, reply: &mut ReplyBuf) {
     match value {
         Value::String(text) => reply.bulk(&text.as_bytes()),
         Value::Integer(number) => reply.integer(*number),
         Value::Number(number) => reply.integer(truncate(*number)),
-        // True is an integer to RESP2 and false is null, as they always were; RESP3 has both.
-        Value::Boolean(true) => reply.boolean(true),
-        Value::Boolean(false) if reply.protocol() == Protocol::Resp3 => reply.boolean(false),
+        // A script that has not asked for RESP3 has no booleans: true is 1 and false is null, whatever its client speaks.
+        Value::Boolean(value) if resp3 => reply.boolean(*value),
+        Value::Boolean(true) => reply.integer(1),
         _ => reply.null(),
     }
 }
 
 /// As the processors that Redis runs on cut a double to an integer: what does not fit becomes the smallest.
 fn truncate(number: f64) -> i64 {
-    if number >= -9_223_372_036_854_775_808.0 && number < 9_223_372_036_854_775_808.0 { number as i64 } else { i64::MIN }
+    if number >= -9_223_372_036_854_775_808.0 && number < 9_223_372_036_854_775_808.0 {
+        number as i64
+    } else {
+        i64::MIN
+    }
 }
 
 /// A line whose CR and LF become spaces.

@@ -3,7 +3,7 @@
 //! Owns: the tokens, and what is said about text that is not JSON. Refuses to know: how much memory there is (the budget does).
 //! Start at [`decode`].
 
-use mlua::{LightUserData, Value};
+use mlua::{LightUserData, LuaString, Table, Value};
 
 use super::super::budget::{Budget, Fault};
 use super::{DEPTH_MAX, Settings};
@@ -15,7 +15,7 @@ pub(super) fn decode(text: &[u8], settings: &Settings, budget: Budget<'_>) -> Re
     }
     // A zero ends the text, as it ends a C string.
     let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
-    let mut decoder = Decoder { text: &text[..end], at: 0, settings, budget, depth: 0 };
+    let mut decoder = Decoder { text: &text[..end], at: 0, settings, budget };
     let token = decoder.token()?;
     let value = decoder.value(token)?;
     let token = decoder.token()?;
@@ -65,85 +65,117 @@ impl Token {
     }
 }
 
+/// What a value stands in.
+enum Open {
+    Object { table: Table, name: LuaString },
+    Array { table: Table, index: usize },
+}
+
+/// Bytes that a field or an element adds to a table.
+const FIELD_BYTES: usize = 40;
+const ELEMENT_BYTES: usize = 16;
+
 struct Decoder<'t, 's, 'l> {
     text: &'t [u8],
     at: usize,
     settings: &'s Settings,
     budget: Budget<'l>,
-    depth: u32,
 }
 
 impl Decoder<'_, '_, '_> {
-    fn value(&mut self, token: Token) -> Result<Value, String> {
-        match token.kind {
-            Kind::Text(text) => Ok(Value::String(self.budget.string(&text).map_err(told)?)),
-            Kind::Number(number) => Ok(Value::Number(number)),
-            Kind::Truth(truth) => Ok(Value::Boolean(truth)),
-            Kind::Null => Ok(Value::LightUserData(LightUserData(std::ptr::null_mut()))),
-            Kind::ObjectBegin => self.object(),
-            Kind::ArrayBegin => self.array(),
-            _ => Err(token.unexpected("value")),
-        }
-    }
-
-    fn descend(&mut self) -> Result<(), String> {
-        self.depth += 1;
-        if self.depth > self.settings.decode_depth_max.min(DEPTH_MAX) {
-            return Err(format!(
-                "Found too many nested data structures ({}) at character {}",
-                self.depth, self.at
-            ));
-        }
-        Ok(())
-    }
-
-    fn object(&mut self) -> Result<Value, String> {
-        self.descend()?;
-        let table = self.budget.table(0, 0).map_err(told)?;
-        let mut token = self.token()?;
-        if !matches!(token.kind, Kind::ObjectEnd) {
+    /// The value that `token` begins. Nested values stand on a stack of their own, because text can nest deeper than a thread's would bear.
+    fn value(&mut self, mut token: Token) -> Result<Value, String> {
+        let mut open: Vec<Open> = Vec::new();
+        loop {
+            let mut value = match token.kind {
+                Kind::Text(text) => Value::String(self.budget.string(&text).map_err(told)?),
+                Kind::Number(number) => Value::Number(number),
+                Kind::Truth(truth) => Value::Boolean(truth),
+                Kind::Null => Value::LightUserData(LightUserData(std::ptr::null_mut())),
+                Kind::ObjectBegin => {
+                    let table = self.descend(open.len())?;
+                    let first = self.token()?;
+                    if matches!(first.kind, Kind::ObjectEnd) {
+                        Value::Table(table)
+                    } else {
+                        let name = self.name(first)?;
+                        open.push(Open::Object { table, name });
+                        token = self.token()?;
+                        continue;
+                    }
+                }
+                Kind::ArrayBegin => {
+                    let table = self.descend(open.len())?;
+                    token = self.token()?;
+                    if matches!(token.kind, Kind::ArrayEnd) {
+                        Value::Table(table)
+                    } else {
+                        open.push(Open::Array { table, index: 1 });
+                        continue;
+                    }
+                }
+                _ => return Err(token.unexpected("value")),
+            };
+            // A whole value belongs to what stands around it, which it may be the end of.
             loop {
-                let Kind::Text(name) = token.kind else { return Err(token.unexpected("object key string")) };
-                let name = self.budget.string(&name).map_err(told)?;
-                token = self.token()?;
-                if !matches!(token.kind, Kind::Colon) {
-                    return Err(token.unexpected("colon"));
+                let next = match open.last_mut() {
+                    None => return Ok(value),
+                    Some(Open::Object { table, name }) => {
+                        self.budget.take(FIELD_BYTES).map_err(told)?;
+                        table.raw_set(&*name, value).map_err(host)?;
+                        let next = self.token()?;
+                        match next.kind {
+                            Kind::ObjectEnd => None,
+                            Kind::Comma => {
+                                let next = self.token()?;
+                                *name = self.name(next)?;
+                                Some(self.token()?)
+                            }
+                            _ => return Err(next.unexpected("comma or object end")),
+                        }
+                    }
+                    Some(Open::Array { table, index }) => {
+                        self.budget.take(ELEMENT_BYTES).map_err(told)?;
+                        table.raw_set(*index, value).map_err(host)?;
+                        *index += 1;
+                        let next = self.token()?;
+                        match next.kind {
+                            Kind::ArrayEnd => None,
+                            Kind::Comma => Some(self.token()?),
+                            _ => return Err(next.unexpected("comma or array end")),
+                        }
+                    }
+                };
+                if let Some(next) = next {
+                    token = next;
+                    break;
                 }
-                token = self.token()?;
-                let value = self.value(token)?;
-                self.budget.take(40).map_err(told)?;
-                table.raw_set(name, value).map_err(host)?;
-                token = self.token()?;
-                match token.kind {
-                    Kind::ObjectEnd => break,
-                    Kind::Comma => token = self.token()?,
-                    _ => return Err(token.unexpected("comma or object end")),
-                }
+                value = match open.pop() {
+                    Some(Open::Object { table, .. } | Open::Array { table, .. }) => Value::Table(table),
+                    None => return Err(Fault::Malformed.text()),
+                };
             }
         }
-        self.depth -= 1;
-        Ok(Value::Table(table))
     }
 
-    fn array(&mut self) -> Result<Value, String> {
-        self.descend()?;
-        let table = self.budget.table(0, 0).map_err(told)?;
-        let mut token = self.token()?;
-        if !matches!(token.kind, Kind::ArrayEnd) {
-            for index in 1usize.. {
-                let value = self.value(token)?;
-                self.budget.take(16).map_err(told)?;
-                table.raw_set(index, value).map_err(host)?;
-                token = self.token()?;
-                match token.kind {
-                    Kind::ArrayEnd => break,
-                    Kind::Comma => token = self.token()?,
-                    _ => return Err(token.unexpected("comma or array end")),
-                }
-            }
+    /// The table of an object or array inside so many others.
+    fn descend(&mut self, around: usize) -> Result<Table, String> {
+        let depth = around + 1;
+        if depth > self.settings.decode_depth_max.min(DEPTH_MAX) as usize {
+            return Err(format!("Found too many nested data structures ({depth}) at character {}", self.at));
         }
-        self.depth -= 1;
-        Ok(Value::Table(table))
+        self.budget.table(0, 0).map_err(told)
+    }
+
+    /// The name that `token` is, with the colon behind it.
+    fn name(&mut self, token: Token) -> Result<LuaString, String> {
+        let Kind::Text(name) = token.kind else { return Err(token.unexpected("object key string")) };
+        let name = self.budget.string(&name).map_err(told)?;
+        let colon = self.token()?;
+        if !matches!(colon.kind, Kind::Colon) {
+            return Err(colon.unexpected("colon"));
+        }
+        Ok(name)
     }
 
     fn token(&mut self) -> Result<Token, String> {
@@ -169,6 +201,7 @@ impl Decoder<'_, '_, '_> {
         let lax = self.settings.decode_invalid_numbers;
         let kind = match rest[0] {
             b'"' => return Ok(self.string(at)),
+            b'+' if lax => self.number(),
             b'-' | b'0'..=b'9' => {
                 if !lax && is_unusual_number(rest) {
                     return Ok(Token { kind: Kind::Bad("invalid number"), at });
@@ -178,7 +211,7 @@ impl Decoder<'_, '_, '_> {
             _ if rest.starts_with(b"true") => self.word(4, Kind::Truth(true)),
             _ if rest.starts_with(b"false") => self.word(5, Kind::Truth(false)),
             _ if rest.starts_with(b"null") => self.word(4, Kind::Null),
-            b'+' | b'i' | b'I' | b'n' | b'N' if lax && is_unusual_number(rest) => self.number(),
+            b'i' | b'I' | b'n' | b'N' if lax && is_unusual_number(rest) => self.number(),
             _ => Kind::Bad("invalid token"),
         };
         Ok(Token { kind, at })

@@ -3,18 +3,65 @@
 //! Owns: what counts as an array, how numbers and strings are written, and the refusals. Refuses to know: the settings' meaning elsewhere.
 //! Start at [`encode`].
 
-use mlua::{Table, Value};
+use mlua::{Function, Table, Value};
 
 use super::super::arguments::type_name;
 use super::super::budget::{Fault, OUT_OF_MEMORY};
 use super::super::limits::ENCODED_BYTES_MAX;
 use super::{DEPTH_MAX, InvalidNumbers, Settings};
 
-/// Writes one value.
-pub(super) fn encode(value: &Value, settings: &Settings) -> Result<Vec<u8>, String> {
+/// Writes one value. `next` is Lua's own function of that name, with which tables are walked.
+pub(super) fn encode(value: &Value, settings: &Settings, next: &Function) -> Result<Vec<u8>, String> {
     let mut encoder = Encoder { out: Vec::new(), settings };
-    encoder.value(value, 0)?;
+    let mut open: Vec<Open> = Vec::new();
+    encoder.begin(value.clone(), &mut open)?;
+    // Tables stand on a stack of their own, because they can nest deeper than a thread's would bear.
+    while let Some(level) = open.last_mut() {
+        if encoder.out.len() > ENCODED_BYTES_MAX {
+            return Err(OUT_OF_MEMORY.to_owned());
+        }
+        let element = match level {
+            Open::Array { table, len, index } => {
+                if *index == *len {
+                    None
+                } else {
+                    if *index > 0 {
+                        encoder.out.push(b',');
+                    }
+                    *index += 1;
+                    Some(table.raw_get::<Value>(*index).map_err(host)?)
+                }
+            }
+            Open::Object { table, key } => {
+                let (found, value) = next.call::<(Value, Value)>((&*table, &*key)).map_err(host)?;
+                if found.is_nil() {
+                    None
+                } else {
+                    if !key.is_nil() {
+                        encoder.out.push(b',');
+                    }
+                    encoder.name(&found)?;
+                    *key = found;
+                    Some(value)
+                }
+            }
+        };
+        match element {
+            Some(element) => encoder.begin(element, &mut open)?,
+            None => {
+                let end = if matches!(level, Open::Array { .. }) { b']' } else { b'}' };
+                encoder.out.push(end);
+                open.pop();
+            }
+        }
+    }
     Ok(encoder.out)
+}
+
+/// A table that is being written.
+enum Open {
+    Array { table: Table, len: usize, index: usize },
+    Object { table: Table, key: Value },
 }
 
 struct Encoder<'s> {
@@ -23,66 +70,49 @@ struct Encoder<'s> {
 }
 
 impl Encoder<'_> {
-    fn value(&mut self, value: &Value, depth: u32) -> Result<(), String> {
-        if self.out.len() > ENCODED_BYTES_MAX {
-            return Err(OUT_OF_MEMORY.to_owned());
-        }
+    /// Writes a value that is no table, or opens one that is.
+    fn begin(&mut self, value: Value, open: &mut Vec<Open>) -> Result<(), String> {
         match value {
             Value::Nil => self.out.extend_from_slice(b"null"),
-            Value::Boolean(value) => self.out.extend_from_slice(if *value { b"true" } else { b"false" }),
-            Value::Integer(number) => self.number(*number as f64)?,
-            Value::Number(number) => self.number(*number)?,
+            Value::Boolean(value) => self.out.extend_from_slice(if value { b"true" } else { b"false" }),
+            Value::Integer(number) => self.number(number as f64)?,
+            Value::Number(number) => self.number(number)?,
             Value::String(text) => self.string(&text.as_bytes()),
             Value::LightUserData(pointer) if pointer.0.is_null() => self.out.extend_from_slice(b"null"),
-            Value::Table(table) => self.table(table, depth + 1)?,
-            other => return Err(refusal(other, "type not supported")),
-        }
-        Ok(())
-    }
-
-    fn table(&mut self, table: &Table, depth: u32) -> Result<(), String> {
-        if depth > self.settings.encode_depth_max.min(DEPTH_MAX) {
-            return Err(format!("Cannot serialise, excessive depth ({depth})"));
-        }
-        match self.array_len(table)? {
-            Some(len @ 1..) => self.array(table, len, depth),
-            _ => self.object(table, depth),
-        }
-    }
-
-    fn array(&mut self, table: &Table, len: usize, depth: u32) -> Result<(), String> {
-        self.out.push(b'[');
-        for index in 1..=len {
-            if index > 1 {
-                self.out.push(b',');
-            }
-            let element = table.raw_get::<Value>(index).map_err(host)?;
-            self.value(&element, depth)?;
-        }
-        self.out.push(b']');
-        Ok(())
-    }
-
-    fn object(&mut self, table: &Table, depth: u32) -> Result<(), String> {
-        self.out.push(b'{');
-        for (index, pair) in table.pairs::<Value, Value>().enumerate() {
-            let (key, value) = pair.map_err(host)?;
-            if index > 0 {
-                self.out.push(b',');
-            }
-            match &key {
-                Value::String(text) => self.string(&text.as_bytes()),
-                Value::Integer(_) | Value::Number(_) => {
-                    self.out.push(b'"');
-                    self.value(&key, depth)?;
-                    self.out.push(b'"');
+            Value::Table(table) => {
+                let depth = open.len() + 1;
+                if depth > self.settings.encode_depth_max.min(DEPTH_MAX) as usize {
+                    return Err(format!("Cannot serialise, excessive nesting ({depth})"));
                 }
-                other => return Err(refusal(other, "table key must be a number or string")),
+                if let Some(len @ 1..) = self.array_len(&table)? {
+                    self.out.push(b'[');
+                    open.push(Open::Array { table, len, index: 0 });
+                } else {
+                    self.out.push(b'{');
+                    open.push(Open::Object { table, key: Value::Nil });
+                }
             }
-            self.out.push(b':');
-            self.value(&value, depth)?;
+            other => return Err(refusal(&other, "type not supported")),
         }
-        self.out.push(b'}');
+        Ok(())
+    }
+
+    /// Writes the name of a field and its colon.
+    fn name(&mut self, key: &Value) -> Result<(), String> {
+        match key {
+            Value::String(text) => self.string(&text.as_bytes()),
+            Value::Integer(number) => self.quoted(*number as f64)?,
+            Value::Number(number) => self.quoted(*number)?,
+            other => return Err(refusal(other, "table key must be a number or string")),
+        }
+        self.out.push(b':');
+        Ok(())
+    }
+
+    fn quoted(&mut self, number: f64) -> Result<(), String> {
+        self.out.push(b'"');
+        self.number(number)?;
+        self.out.push(b'"');
         Ok(())
     }
 

@@ -6,12 +6,16 @@
 mod decode;
 mod encode;
 
-use mlua::{AnyUserData, Lua, MultiValue, Value};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use mlua::{Function, LightUserData, Lua, MultiValue, Table, Value};
 
 use super::arguments::{Arguments, bad_argument};
+use super::budget::{Budget, Fault, HeapLimit};
 use super::natives::Natives;
 
-/// Levels that either direction goes down whatever its setting says: a thread's stack has an end.
+/// Levels that either direction goes down whatever its setting says: each holds a reference to its table, and references are scarce.
 const DEPTH_MAX: u32 = 1_000;
 
 /// What to do with numbers that JSON does not have.
@@ -52,77 +56,82 @@ impl Default for Settings {
     }
 }
 
-/// Adds the native functions. Each takes the codec's settings before the script's arguments.
+/// Adds the function that makes a codec.
 pub(super) fn add(native: &Natives<'_>) -> mlua::Result<()> {
-    native.add("json_settings", |lua, ()| lua.create_any_userdata(Settings::default()))?;
-    native.add("json_encode", |lua, mut arguments: Arguments| {
-        let settings = settings_of(&mut arguments)?;
-        let settings = settings.borrow::<Settings>()?;
-        let outcome = one_argument(&arguments, "encode").and_then(|value| encode::encode(value, &settings));
-        Ok(match outcome {
-            Ok(text) => (Value::String(lua.create_string(text)?), None),
-            Err(problem) => (Value::Nil, Some(problem)),
-        })
-    })?;
+    let next = native.lua().globals().raw_get::<mlua::Function>("next")?;
     let heap = native.heap();
-    native.add("json_decode", move |lua, mut arguments: Arguments| {
-        let settings = settings_of(&mut arguments)?;
-        let settings = settings.borrow::<Settings>()?;
-        let outcome = one_argument(&arguments, "decode")
-            .and_then(|_| arguments.string(lua, 0, "decode"))
-            .and_then(|text| decode::decode(&text.as_bytes(), &settings, super::budget::Budget::new(lua, &heap)));
-        Ok(match outcome {
-            Ok(value) => (value, None),
-            Err(problem) => (Value::Nil, Some(problem)),
-        })
+    native.add("json_codec", move |lua, ()| codec(lua, &heap, &next))?;
+    Ok(())
+}
+
+/// A codec with settings of its own: the table that scripts see.
+fn codec(lua: &Lua, heap: &HeapLimit, next: &Function) -> mlua::Result<Table> {
+    let native = Natives::new(lua, heap)?;
+    native.set("_NAME", "cjson")?;
+    native.set("_VERSION", "2.1.0")?;
+    native.set("null", LightUserData(std::ptr::null_mut()))?;
+    let settings = Rc::new(RefCell::new(Settings::default()));
+    let (shared, walk) = (Rc::clone(&settings), next.clone());
+    native.add_checked("encode", move |lua, arguments| {
+        let value = one_argument(&arguments, "encode")?;
+        let text = encode::encode(value, &shared.borrow(), &walk)?;
+        lua.create_string(text).map_err(|error| Fault::Lua(error).text())
     })?;
-    integer(native, "encode_max_depth", 1..=i32::MAX, |settings| &mut settings.encode_depth_max)?;
-    integer(native, "decode_max_depth", 1..=i32::MAX, |settings| &mut settings.decode_depth_max)?;
-    integer(native, "encode_number_precision", 1..=14, |settings| &mut settings.precision)?;
-    switch(native, "encode_keep_buffer", |settings| &mut settings.keep_buffer)?;
-    switch(native, "decode_invalid_numbers", |settings| &mut settings.decode_invalid_numbers)?;
-    setting(native, "encode_invalid_numbers", 1, |lua, arguments, settings| {
-        if arguments.is_given(0) {
-            settings.encode_invalid_numbers = match arguments.get(0) {
-                Some(Value::Boolean(true)) => InvalidNumbers::Write,
-                Some(Value::Boolean(false)) => InvalidNumbers::Refuse,
-                _ => match option(lua, arguments, 0, "encode_invalid_numbers", &["off", "on", "null"])? {
-                    0 => InvalidNumbers::Refuse,
-                    1 => InvalidNumbers::Write,
-                    _ => InvalidNumbers::Null,
-                },
-            };
-        }
-        Ok(match settings.encode_invalid_numbers {
-            InvalidNumbers::Refuse => vec![Value::Boolean(false)],
-            InvalidNumbers::Write => vec![Value::Boolean(true)],
-            InvalidNumbers::Null => vec![Value::String(lua.create_string("null").map_err(|error| error.to_string())?)],
-        })
+    let (shared, limit) = (Rc::clone(&settings), heap.clone());
+    native.add_checked("decode", move |lua, arguments| {
+        one_argument(&arguments, "decode")?;
+        let text = arguments.string(lua, 0, "decode")?;
+        decode::decode(&text.as_bytes(), &shared.borrow(), Budget::new(lua, &limit))
     })?;
-    setting(native, "encode_sparse_array", 3, |lua, arguments, settings| {
-        let name = "encode_sparse_array";
-        if arguments.is_given(0) {
-            settings.sparse_convert = truth(lua, arguments, 0, name)?;
+    let (limit, walk) = (heap.clone(), next.clone());
+    native.add("new", move |lua, ()| codec(lua, &limit, &walk))?;
+    let codec = Codec { native, settings };
+    codec.integer("encode_max_depth", 1..=i32::MAX, |settings| &mut settings.encode_depth_max)?;
+    codec.integer("decode_max_depth", 1..=i32::MAX, |settings| &mut settings.decode_depth_max)?;
+    codec.integer("encode_number_precision", 1..=14, |settings| &mut settings.precision)?;
+    codec.switch("encode_keep_buffer", |settings| &mut settings.keep_buffer)?;
+    codec.switch("decode_invalid_numbers", |settings| &mut settings.decode_invalid_numbers)?;
+    codec.setting("encode_invalid_numbers", 1, encode_invalid_numbers)?;
+    codec.setting("encode_sparse_array", 3, encode_sparse_array)?;
+    Ok(codec.native.into_table())
+}
+
+fn encode_invalid_numbers(lua: &Lua, arguments: &Arguments, settings: &mut Settings) -> Result<Vec<Value>, String> {
+    if arguments.is_given(0) {
+        settings.encode_invalid_numbers = match arguments.get(0) {
+            Some(Value::Boolean(true)) => InvalidNumbers::Write,
+            Some(Value::Boolean(false)) => InvalidNumbers::Refuse,
+            _ => match option(lua, arguments, 0, "encode_invalid_numbers", &["off", "on", "null"])? {
+                0 => InvalidNumbers::Refuse,
+                1 => InvalidNumbers::Write,
+                _ => InvalidNumbers::Null,
+            },
+        };
+    }
+    Ok(match settings.encode_invalid_numbers {
+        InvalidNumbers::Refuse => vec![Value::Boolean(false)],
+        InvalidNumbers::Write => vec![Value::Boolean(true)],
+        InvalidNumbers::Null => {
+            vec![Value::String(lua.create_string("null").map_err(|error| Fault::Lua(error).text())?)]
         }
-        for (index, place) in [(1, &mut settings.sparse_ratio), (2, &mut settings.sparse_safe)] {
-            if arguments.is_given(index) {
-                *place = bounded(lua, arguments, index, name, 0..=i32::MAX)?;
-            }
-        }
-        Ok(vec![
-            Value::Boolean(settings.sparse_convert),
-            Value::Nil,
-            Value::Number(f64::from(settings.sparse_ratio)),
-            Value::Number(f64::from(settings.sparse_safe)),
-        ])
     })
 }
 
-fn settings_of(arguments: &mut Arguments) -> mlua::Result<AnyUserData> {
-    match arguments.shift() {
-        Some(Value::UserData(settings)) => Ok(settings),
-        _ => Err(mlua::Error::RuntimeError("a codec's functions are called by the prelude alone".to_owned())),
+fn encode_sparse_array(lua: &Lua, arguments: &Arguments, settings: &mut Settings) -> Result<Vec<Value>, String> {
+    let name = "encode_sparse_array";
+    if arguments.is_given(0) {
+        settings.sparse_convert = truth(lua, arguments, 0, name)?;
     }
+    for (index, place) in [(1, &mut settings.sparse_ratio), (2, &mut settings.sparse_safe)] {
+        if arguments.is_given(index) {
+            *place = bounded(lua, arguments, index, name, 0..=i32::MAX)?;
+        }
+    }
+    Ok(vec![
+        Value::Boolean(settings.sparse_convert),
+        Value::Number(f64::from(settings.sparse_ratio)),
+        Value::Number(f64::from(settings.sparse_safe)),
+    ])
 }
 
 fn one_argument<'a>(arguments: &'a Arguments, name: &str) -> Result<&'a Value, String> {
@@ -132,51 +141,53 @@ fn one_argument<'a>(arguments: &'a Arguments, name: &str) -> Result<&'a Value, S
     }
 }
 
-/// Adds a function that changes settings: a value, nil, and further values; or nil and what is wrong.
-fn setting(
-    native: &Natives<'_>,
-    name: &'static str,
-    arguments_max: usize,
-    change: impl Fn(&Lua, &Arguments, &mut Settings) -> Result<Vec<Value>, String> + 'static,
-) -> mlua::Result<()> {
-    native.add(&format!("json_{name}"), move |lua, mut arguments: Arguments| {
-        let settings = settings_of(&mut arguments)?;
-        let mut settings = settings.borrow_mut::<Settings>()?;
-        let outcome = if arguments.len() > arguments_max {
-            Err(bad_argument(arguments_max, name, "found too many arguments"))
-        } else {
-            change(lua, &arguments, &mut settings)
-        };
-        Ok(match outcome {
-            Ok(values) => MultiValue::from_vec(values),
-            Err(problem) => MultiValue::from_vec(vec![Value::Nil, Value::String(lua.create_string(problem)?)]),
+/// A codec while its functions are added.
+struct Codec<'l> {
+    native: Natives<'l>,
+    settings: Rc<RefCell<Settings>>,
+}
+
+impl Codec<'_> {
+    /// Adds a function that changes settings and tells them.
+    fn setting(
+        &self,
+        name: &'static str,
+        arguments_max: usize,
+        change: impl Fn(&Lua, &Arguments, &mut Settings) -> Result<Vec<Value>, String> + 'static,
+    ) -> mlua::Result<()> {
+        let settings = Rc::clone(&self.settings);
+        self.native.add_checked(name, move |lua, arguments| {
+            if arguments.len() > arguments_max {
+                return Err(bad_argument(arguments_max, name, "found too many arguments"));
+            }
+            change(lua, &arguments, &mut settings.borrow_mut()).map(MultiValue::from_vec)
+        })?;
+        Ok(())
+    }
+
+    fn integer(
+        &self,
+        name: &'static str,
+        range: std::ops::RangeInclusive<i32>,
+        place: fn(&mut Settings) -> &mut u32,
+    ) -> mlua::Result<()> {
+        self.setting(name, 1, move |lua, arguments, settings| {
+            let place = place(settings);
+            if arguments.is_given(0) {
+                *place = bounded(lua, arguments, 0, name, range.clone())?;
+            }
+            Ok(vec![Value::Number(f64::from(*place))])
         })
-    })?;
-    Ok(())
-}
+    }
 
-fn integer(
-    native: &Natives<'_>,
-    name: &'static str,
-    range: std::ops::RangeInclusive<i32>,
-    place: fn(&mut Settings) -> &mut u32,
-) -> mlua::Result<()> {
-    setting(native, name, 1, move |lua, arguments, settings| {
-        let place = place(settings);
-        if arguments.is_given(0) {
-            *place = bounded(lua, arguments, 0, name, range.clone())?;
-        }
-        Ok(vec![Value::Number(f64::from(*place))])
-    })
-}
-
-fn switch(native: &Natives<'_>, name: &'static str, place: fn(&mut Settings) -> &mut bool) -> mlua::Result<()> {
-    setting(native, name, 1, move |lua, arguments, settings| {
-        if arguments.is_given(0) {
-            *place(settings) = truth(lua, arguments, 0, name)?;
-        }
-        Ok(vec![Value::Boolean(*place(settings))])
-    })
+    fn switch(&self, name: &'static str, place: fn(&mut Settings) -> &mut bool) -> mlua::Result<()> {
+        self.setting(name, 1, move |lua, arguments, settings| {
+            if arguments.is_given(0) {
+                *place(settings) = truth(lua, arguments, 0, name)?;
+            }
+            Ok(vec![Value::Boolean(*place(settings))])
+        })
+    }
 }
 
 fn bounded(
@@ -189,7 +200,8 @@ fn bounded(
     let number = arguments.integer(lua, index, name)?;
     i32::try_from(number).ok().filter(|number| range.contains(number)).map(i32::unsigned_abs).ok_or_else(|| {
         let expected = format!("expected integer between {} and {}", range.start(), range.end());
-        bad_argument(index, name, &expected)
+        // It is the first argument that cjson names, whichever it is.
+        bad_argument(0, name, &expected)
     })
 }
 
@@ -204,7 +216,8 @@ fn truth(lua: &Lua, arguments: &Arguments, index: usize, name: &str) -> Result<b
 fn option(lua: &Lua, arguments: &Arguments, index: usize, name: &str, words: &[&str]) -> Result<usize, String> {
     let word = arguments.string(lua, index, name)?;
     let word = word.as_bytes();
-    words.iter().position(|known| known.as_bytes() == &*word).ok_or_else(|| {
-        bad_argument(index, name, &format!("invalid option '{}'", String::from_utf8_lossy(&word)))
-    })
+    words
+        .iter()
+        .position(|known| known.as_bytes() == &*word)
+        .ok_or_else(|| bad_argument(index, name, &format!("invalid option '{}'", String::from_utf8_lossy(&word))))
 }
