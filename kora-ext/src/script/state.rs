@@ -87,6 +87,8 @@ pub(super) struct State<C> {
     xpcall: Function,
     describe: Function,
     next: Function,
+    /// Bytes of the heap above which garbage is collected before anything runs.
+    collect_above: Cell<usize>,
 }
 
 impl<C: Caller + 'static> State<C> {
@@ -129,7 +131,17 @@ impl<C: Caller + 'static> State<C> {
         let (globals, shown, set_loading, run_with_arguments): (Table, Table, Function, Function) =
             lua.load(PRELUDE).set_name(PRELUDE_SOURCE).call((native.into_table(), purpose == Purpose::Libraries))?;
         lua.set_globals(shown)?;
-        let state = Self { lua, slot, globals, set_loading, run_with_arguments, xpcall, describe, next };
+        let state = Self {
+            lua,
+            slot,
+            globals,
+            set_loading,
+            run_with_arguments,
+            xpcall,
+            describe,
+            next,
+            collect_above: Cell::new(0),
+        };
         state.watch()?;
         Ok(state)
     }
@@ -151,6 +163,7 @@ impl<C: Caller + 'static> State<C> {
 
     /// Compiles a text; the error is the compiler's own line.
     pub(super) fn compile(&self, name: &str, text: &[u8]) -> Result<Function, String> {
+        self.make_room();
         let heap = &self.slot.heap;
         heap.enforced(&self.lua, || {
             self.lua.load(text).set_name(name).set_mode(ChunkMode::Text).into_function().map_err(|error| match error {
@@ -209,6 +222,18 @@ impl<C: Caller + 'static> State<C> {
         }
     }
 
+    /// Collects what earlier scripts left when it is much: Lua 5.1 does not collect before it gives up for want of memory. What is found to be
+    /// alive is not looked at again until a quarter of the rest is used.
+    fn make_room(&self) {
+        let limit = self.slot.heap.bytes();
+        if self.lua.used_memory() > self.collect_above.get().max(limit / 2) {
+            // It fails where a finalizer does, and scripts cannot make any.
+            let _collected = self.lua.gc_collect();
+            let alive = self.lua.used_memory();
+            self.collect_above.set(alive + limit.saturating_sub(alive) / 4);
+        }
+    }
+
     fn guarded(
         &self,
         caller: C,
@@ -216,6 +241,7 @@ impl<C: Caller + 'static> State<C> {
         runner: &Function,
         arguments: impl IntoLuaMulti,
     ) -> (C, Result<Value, Failure>) {
+        self.make_room();
         let slot = &*self.slot;
         slot.resp3.set(resp3);
         let before = slot.caller.borrow_mut().replace(caller);
