@@ -14,7 +14,7 @@ use std::io::{Read, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 
-use kora_ext::script::{Caller, Interrupt, LogLevel, Propagation, Scripts};
+use kora_ext::script::{Caller, Interrupt, Libraries, LogLevel, Propagation, RestorePolicy, Scripts};
 use kora_runtime::reply::{Protocol, ReplyBuf};
 use kora_runtime::resp::value::skip_value;
 use kora_tests::oracle::Oracle;
@@ -282,6 +282,32 @@ fn scripts_reply_as_expected() {
         }
     }
     assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What FUNCTION DUMP says on one side is what FUNCTION RESTORE takes on the other.
+#[test]
+fn dumps_of_libraries_go_both_ways() {
+    if !Oracle::is_wanted() {
+        return; // the unit tests read a dump of redis-server's that is kept
+    }
+    let oracle = Oracle::start().expect("redis-server is installed");
+    let mut stream = TcpStream::connect(oracle.address()).expect("redis-server listens");
+    let mut libraries = Libraries::default();
+    for functions in [1, 40, 900] {
+        let mut code = format!("#!lua name=lib{functions}\n");
+        for number in 0..functions {
+            writeln!(code, "redis.register_function('f{functions}_{number}', function() return {number} end)")
+                .expect("a string takes everything");
+        }
+        libraries.load(code.as_bytes(), false, Miniature::default()).1.expect("a library");
+    }
+    assert_eq!(ask(&mut stream, &[b"FUNCTION", b"RESTORE", &libraries.dump()]), b"+OK\r\n");
+    assert_eq!(ask(&mut stream, &[b"FCALL", b"f900_899", b"0"]), b":899\r\n");
+    let dump = ask(&mut stream, &[b"FUNCTION", b"DUMP"]);
+    let dump = kora_runtime::resp::value::bulk_of(&dump).expect("a bulk string");
+    libraries.flush();
+    libraries.restore(dump, RestorePolicy::Append, Miniature::default()).1.expect("a payload");
+    assert_eq!((libraries.iter().len(), libraries.functions_len()), (3, 941));
 }
 
 /// The text with new replies; those of cases that did not run stay.

@@ -17,7 +17,7 @@ local error, select, type, tostring = error, select, type, tostring
 local setmetatable, getmetatable, rawget, rawset, rawequal = setmetatable, getmetatable, rawget, rawset, rawequal
 local next, pairs, pcall, xpcall, loadstring = next, pairs, pcall, xpcall, loadstring
 local insert, foreach, resume = table.insert, table.foreach, coroutine.resume
-local byte, find, gsub, concat = string.byte, string.find, string.gsub, table.concat
+local byte, find, gsub, concat, string = string.byte, string.find, string.gsub, table.concat, string
 local collectgarbage = collectgarbage
 
 local READONLY = "Attempt to modify a readonly table"
@@ -204,10 +204,30 @@ function routines.resume(...)
   return resumed(resume(...))
 end
 
+-- The matcher of Lua 5.1 calls itself once for each item of a pattern, so that a pattern long enough overflows the stack of the thread; in Redis
+-- it stops the server. Later versions of Lua draw the line at 200 levels, and so is it here, with their text.
+local strings = copy(string)
+local PATTERN_ITEMS_MAX = 200
+
+local function guard(name)
+  local match = string[name]
+  return function(...)
+    local _, pattern = ...
+    if type(pattern) == "string" and #pattern > PATTERN_ITEMS_MAX then
+      local _, items = gsub(pattern, "[?*+()-]", "")
+      if items > PATTERN_ITEMS_MAX and not (name == "find" and select(4, ...)) then error("pattern too complex", 2) end
+    end
+    return match(...)
+  end
+end
+
+for _, name in pairs({ "find", "gfind", "gmatch", "gsub", "match" }) do strings[name] = guard(name) end
+getmetatable("").__index = strings
+
 base.table = protect(tables)
 base.math = protect(maths)
 base.coroutine = protect(routines)
-base.string = protect(string)
+base.string = protect(strings)
 string_metatable = protect({ __index = base.string })
 
 -- The libraries that Redis adds.

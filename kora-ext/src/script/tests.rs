@@ -134,6 +134,32 @@ fn tables_nested_too_deep_end_with_an_error_inside() {
 }
 
 #[test]
+fn the_stack_of_the_thread_is_not_used_up() {
+    let deep = "local function f(n) if n == 0 then return 'x' end return (string.gsub('a', 'a', function() return f(n - 1) end)) end ";
+    check(&format!("{deep} return f(150)"), "$1\r\nx\r\n");
+    let text = eval(&mut Scripts::default(), &format!("{deep} return f(100000)"));
+    assert!(text.contains("stack overflow"), "{text}");
+    for name in ["find", "match", "gmatch", "gfind"] {
+        let call = format!("string.{name}(string.rep('a', 1e5), string.rep('a?', 1e5))");
+        let text = eval(&mut Scripts::default(), &format!("local r = {call} return r"));
+        assert!(text.starts_with("-ERR user_script:1: pattern too complex script: "), "{text}");
+    }
+    check("return ('a'):rep(1e5):find(('a?'):rep(1e5), 1, true)", "$-1\r\n");
+    check("return ('b'):rep(1000):match('b*' .. ('b'):rep(300)) and 1", ":1\r\n");
+    check("local s = ('x'):rep(5000) return #s:gsub(s, 'y')", ":1\r\n");
+    let nested = format!("return {}1{}", "(".repeat(10_000), ")".repeat(10_000));
+    let text = eval(&mut Scripts::default(), &nested);
+    assert!(text.starts_with("-ERR Error compiling script (new function): "), "{text}");
+    let nested = "local s = string.rep('{', 1e5) return loadstring('return ' .. s) == nil";
+    check(nested, ":1\r\n");
+    let text = eval(
+        &mut Scripts::default(),
+        "local t = setmetatable({}, {__index = function(t, k) return t[k + 1] end}) return t[1]",
+    );
+    assert!(text.contains("stack overflow"), "{text}");
+}
+
+#[test]
 fn callers_get_words_and_requests_as_they_are() {
     let caller = Recorder::default();
     let script = "redis.call('set', KEYS[1], ARGV[1], 1, 1.5, 'a\\0b') redis.log(redis.LOG_WARNING, 'x', 1, {}) \

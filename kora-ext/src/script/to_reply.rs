@@ -142,11 +142,7 @@ fn write_scalar(value: &Value, resp3: bool, reply: &mut ReplyBuf) {
 
 /// As the processors that Redis runs on cut a double to an integer: what does not fit becomes the smallest.
 fn truncate(number: f64) -> i64 {
-    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&number) {
-        number as i64
-    } else {
-        i64::MIN
-    }
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&number) { number as i64 } else { i64::MIN }
 }
 
 /// A line whose CR and LF become spaces.
