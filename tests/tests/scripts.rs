@@ -3,7 +3,7 @@
 //! Owns: the cases of tests/scripts and a shard in miniature that answers `redis.call`. Refuses to know: the server's own EVAL, which transcripts
 //! test. Start at `scripts_reply_as_expected`.
 //!
-//! A case is `> script`, or `>3 script` for a client of RESP3, in one line with `\n`, `\r`, `\t`, `\\` and `\xNN` escaped; below it stands
+//! A case is `> script`, `>3 script` for a client of RESP3, `>load library` (FUNCTION LOAD REPLACE) or `>fcall function`, in one line with `\n`, `\r`, `\t`, `\\` and `\xNN` escaped; below it stands
 //! `< reply`, every byte of it, in the same way. With `KORA_ORACLE=1` the same cases run on a redis-server, and `UPDATE_EXPECT=1` beside it writes
 //! its replies into the files. A case behind `! reason` differs from Redis on purpose and does not run there; `UPDATE_EXPECT=1` alone writes its
 //! reply.
@@ -19,10 +19,18 @@ use kora_runtime::reply::{Protocol, ReplyBuf};
 use kora_runtime::resp::value::skip_value;
 use kora_tests::oracle::Oracle;
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Eval,
+    EvalResp3,
+    Load,
+    Call,
+}
+
 #[derive(Debug)]
 struct Case {
     script: Vec<u8>,
-    resp3: bool,
+    kind: Kind,
     differs: bool,
     expected: String,
     line: usize,
@@ -42,10 +50,15 @@ fn parse(text: &str) -> Vec<Case> {
     for (index, line) in text.lines().enumerate() {
         let (mark, rest) = line.split_once(' ').unwrap_or((line, ""));
         match mark {
-            ">" | ">3" => {
+            ">" | ">3" | ">load" | ">fcall" => {
                 cases.push(Case {
                     script: unescape(rest),
-                    resp3: mark == ">3",
+                    kind: match mark {
+                        ">" => Kind::Eval,
+                        ">3" => Kind::EvalResp3,
+                        ">load" => Kind::Load,
+                        _ => Kind::Call,
+                    },
                     differs: std::mem::take(&mut differs),
                     expected: String::new(),
                     line: index + 1,
@@ -106,6 +119,8 @@ fn escape(bytes: &[u8]) -> String {
 #[derive(Default)]
 struct Miniature {
     strings: HashMap<Vec<u8>, Vec<u8>>,
+    /// How often a script was long enough to be asked about: its clock.
+    asked: u64,
 }
 
 const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
@@ -156,9 +171,10 @@ impl Miniature {
 }
 
 /// What makes a redis-server answer like the miniature.
-const PREPARATION: [&[&str]; 7] = [
+const PREPARATION: [&[&str]; 8] = [
     &["FLUSHALL"],
     &["SCRIPT", "FLUSH"],
+    &["FUNCTION", "FLUSH"],
     &["SET", "str", "v"],
     &["RPUSH", "l", "a", "b", "c"],
     &["HSET", "h", "f", "v"],
@@ -176,9 +192,10 @@ impl Caller for Miniature {
     }
     fn set_propagation(&mut self, _: Propagation) {}
     fn now_ns(&self) -> u64 {
-        0
+        self.asked * 100_000_000
     }
     fn interrupt(&mut self) -> Interrupt {
+        self.asked += 1;
         Interrupt::Continue
     }
 }
@@ -188,11 +205,33 @@ fn on_kora(cases: &[Case]) -> Vec<String> {
     let mut caller = Miniature::default();
     caller.strings.insert(b"str".to_vec(), b"v".to_vec());
     let mut replies = Vec::new();
+    let mut libraries = Libraries::default();
     for case in cases {
-        let mut reply = ReplyBuf::new(if case.resp3 { Protocol::Resp3 } else { Protocol::Resp2 });
-        match scripts.find_or_compile(&case.script) {
-            Ok(script) => (caller, _) = scripts.run(script, &[b"key"], &[b"one", b"two"], caller, &mut reply),
-            Err(error) => reply.bytes_mut().extend_from_slice(format!("-{error}\r\n").as_bytes()),
+        let protocol = if case.kind == Kind::EvalResp3 { Protocol::Resp3 } else { Protocol::Resp2 };
+        let mut reply = ReplyBuf::new(protocol);
+        let mut refused = None;
+        match case.kind {
+            Kind::Eval | Kind::EvalResp3 => match scripts.find_or_compile(&case.script) {
+                Ok(script) => (caller, _) = scripts.run(script, &[b"key"], &[b"one", b"two"], caller, &mut reply),
+                Err(error) => refused = Some(error),
+            },
+            Kind::Load => {
+                let loaded;
+                (caller, loaded) = libraries.load(&case.script, true, caller);
+                match loaded {
+                    Ok(name) => reply.bulk(name.as_bytes()),
+                    Err(error) => refused = Some(error),
+                }
+            }
+            Kind::Call => match libraries.find(&case.script) {
+                Ok(function) => {
+                    (caller, _) = libraries.call(function, &[b"key"], &[b"one", b"two"], caller, &mut reply);
+                }
+                Err(error) => refused = Some(error),
+            },
+        }
+        if let Some(error) = refused {
+            reply.bytes_mut().extend_from_slice(format!("-{error}\r\n").as_bytes());
         }
         assert_eq!(skip_value(reply.as_bytes()), Some(reply.len()), "one whole reply: {}", escape(reply.as_bytes()));
         replies.push(escape(reply.as_bytes()));
@@ -230,8 +269,13 @@ fn on_redis(oracle: &Oracle, cases: &[Case]) -> Vec<Option<String>> {
             replies.push(None);
             continue;
         }
-        ask(&mut stream, &[b"HELLO", if case.resp3 { b"3" } else { b"2" }]);
-        replies.push(Some(escape(&ask(&mut stream, &[b"EVAL", &case.script, b"1", b"key", b"one", b"two"]))));
+        ask(&mut stream, &[b"HELLO", if case.kind == Kind::EvalResp3 { b"3" } else { b"2" }]);
+        let words: &[&[u8]] = match case.kind {
+            Kind::Eval | Kind::EvalResp3 => &[b"EVAL", &case.script, b"1", b"key", b"one", b"two"],
+            Kind::Load => &[b"FUNCTION", b"LOAD", b"REPLACE", &case.script],
+            Kind::Call => &[b"FCALL", &case.script, b"1", b"key", b"one", b"two"],
+        };
+        replies.push(Some(escape(&ask(&mut stream, words))));
     }
     replies
 }
