@@ -9,6 +9,7 @@ pub mod embedded;
 pub mod engine;
 pub mod host;
 pub mod pubsub;
+pub mod script;
 
 pub use clock::Clock;
 pub use embedded::{Database, Options};

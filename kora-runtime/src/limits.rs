@@ -56,7 +56,7 @@ pub const BLOCKED_INPUT_BYTES_MAX: usize = MIB;
 /// Commands of one transaction; their bytes are bounded by `client-query-buffer-limit`.
 pub const QUEUED_COMMANDS_MAX: usize = 1024 * 1024;
 /// Bytes of the stack on which work with scripts runs; the system gives them as they are used.
-pub const SCRIPT_STACK_BYTES: usize = 2 * MIB;
+pub const SCRIPT_STACK_BYTES: usize = 8 * MIB;
 /// Keys that one client may watch.
 pub const WATCHED_KEYS_MAX: usize = 64 * KIB;
 /// Bytes of those keys.
