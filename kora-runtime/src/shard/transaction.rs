@@ -30,7 +30,7 @@ use super::watch;
 use crate::argv::{Argv, Span};
 use crate::keyspace::{Detached, Keyspace};
 use crate::reply::ReplyBuf;
-use crate::table::{CommandId, Flags, Merge};
+use crate::table::{Access, CommandId, Flags, Merge};
 
 /// The shard that gives transactions their order.
 pub const SEQUENCER: ShardId = 0;
@@ -628,7 +628,8 @@ pub fn scope_of(id: CommandId, argv: Argv<'_>) -> Scope {
     }
     if id.info().flags.contains(Flags::RUNS_SCRIPTS) {
         // It may touch keys of its shard that it does not declare.
-        return Scope::Whole(super::plan::mode_of(id.info().access));
+        let may_write = id.info().key_groups.iter().any(|group| group.access == Access::Write);
+        return Scope::Whole(if may_write { Mode::Exclusive } else { Mode::Shared });
     }
     let mut keys: Vec<(Box<[u8]>, Mode)> = Vec::new();
     let parsed = crate::table::keys(id, argv, &mut |index, access| {
