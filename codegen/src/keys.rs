@@ -124,7 +124,7 @@ fn collect(row: &Row, arg: &Arg, position: Option<usize>, least: usize, after: &
     let token = usize::from(arg.token.is_some());
     let tail: Option<usize> = after.iter().map(Arg::fixed_words).sum();
     let begin = match (position, &arg.token) {
-        (Some(position), _) if !arg.optional => Begin::Index(position + token),
+        (Some(position), _) if !arg.optional || is_no_key(arg) => Begin::Index(position + token),
         (_, Some(word)) => Begin::Keyword { word: word.value.clone(), start_from: least },
         _ => Begin::Unknown,
     };
@@ -182,6 +182,11 @@ fn collect(row: &Row, arg: &Arg, position: Option<usize>, least: usize, after: &
     }
 }
 
+/// True for what only stands where a key would, such as a shard channel.
+fn is_no_key(arg: &Arg) -> bool {
+    arg.key_flags.iter().flatten().any(|flag| flag == "NOT_KEY")
+}
+
 /// Every key argument inside `arg`.
 pub fn all_keys(arg: &Arg) -> Vec<&Arg> {
     if arg.is_key() { vec![arg] } else { arg.children().iter().flat_map(all_keys).collect() }
@@ -208,7 +213,7 @@ fn key_group(row: &Row, arg: &Arg, begin: Begin, find: Find) -> KeyGroup {
 /// The one value that routing uses.
 pub fn summary(groups: &[KeyGroup]) -> Summary {
     let mut summary = Summary::None;
-    for group in groups {
+    for group in groups.iter().filter(|group| !group.flags.iter().any(|flag| flag == "NOT_KEY")) {
         let (Begin::Index(start), find) = (&group.begin, &group.find) else { return Summary::Parser };
         let start = *start;
         summary = match (summary, find) {

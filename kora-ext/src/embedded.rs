@@ -2,7 +2,10 @@
 //!
 //! Owns: opening an engine, sessions of the program's own, typed calls. Refuses to know: what commands mean.
 //! Start at [`Database::open`]; [`Connection`] has one method for each command, generated from `commands.toml`, and
-//! [`Connection::execute`] takes any command as words. A server can serve a running database: see `kora_server::serve`.
+//! [`Connection::execute`] takes any command as words. [`Database::subscribe`] receives what is published. A server can serve a running database: see `kora_server::serve`.
+
+mod subscription;
+mod values;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -10,14 +13,17 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use kora_runtime::argv::{Argv, ArgvBuf};
 use kora_runtime::client::{FromReply, ReplyError, Value};
 use kora_runtime::config::Config;
-use kora_runtime::resp::value::skip_value;
 use kora_runtime::shard::clients::Peer;
-use kora_runtime::table::{AsyncClient, Client, CommandId};
+use kora_runtime::table::{self, AsyncClient, Client, CommandId, Resolved};
 use tokio::sync::oneshot;
+
+pub use self::subscription::{Message, Subscription};
+use self::values::Values;
 
 use crate::clock::Clock;
 use crate::driver::Outlet;
@@ -186,20 +192,22 @@ impl Drop for Session {
 #[derive(Default)]
 struct CallOutlet {
     waiting: RefCell<VecDeque<oneshot::Sender<Vec<u8>>>>,
+    values: RefCell<Values>,
     shut: Cell<bool>,
 }
 
 impl Outlet for CallOutlet {
     fn write(&self, output: &[u8]) -> usize {
-        let mut at = 0;
-        while let Some(len) = skip_value(&output[at..]) {
-            if let Some(waiting) = self.waiting.borrow_mut().pop_front() {
+        self.values.borrow_mut().cut(output, |value| {
+            // A push answers nothing.
+            if value.first() != Some(&b'>')
+                && let Some(waiting) = self.waiting.borrow_mut().pop_front()
+            {
                 // A caller that no longer waits has dropped its end.
-                let _ = waiting.send(output[at..at + len].to_vec());
+                let _ = waiting.send(value.to_vec());
             }
-            at += len;
-        }
-        at
+        });
+        output.len()
     }
 
     fn wake(&self) {}
@@ -279,6 +287,7 @@ impl Connection {
     /// # Errors
     /// [`Error::Refused`] with Redis's text, or [`Error::Closed`].
     pub fn execute(&self, words: &[impl AsRef<[u8]>]) -> Result<Value, Error> {
+        check_words(words)?;
         typed(&wait(self.send(encode(words.iter().map(AsRef::as_ref))))?)
     }
 
@@ -287,6 +296,7 @@ impl Connection {
     /// # Errors
     /// As [`Connection::execute`].
     pub async fn execute_async(&self, words: &[impl AsRef<[u8]>]) -> Result<Value, Error> {
+        check_words(words)?;
         let reply = self.send(encode(words.iter().map(AsRef::as_ref)));
         typed(&reply.await.map_err(|_| Error::Closed)?)
     }
@@ -306,6 +316,7 @@ impl Client for Connection {
     type Error = Error;
 
     fn call<T: FromReply>(&self, id: CommandId, arguments: impl FnOnce(&mut ArgvBuf)) -> Result<T, Error> {
+        check(id)?;
         let mut words = ArgvBuf::new();
         arguments(&mut words);
         typed(&wait(self.send(encode_call(id, words.as_argv())))?)
@@ -316,12 +327,38 @@ impl AsyncClient for Connection {
     type Error = Error;
 
     async fn call<T: FromReply>(&self, id: CommandId, words: ArgvBuf) -> Result<T, Error> {
+        check(id)?;
         typed(&self.send(encode_call(id, words.as_argv())).await.map_err(|_| Error::Closed)?)
     }
 }
 
-/// Parks this thread until the reply is there; unlike tokio's own way it may be used inside an executor, which it then blocks as any blocking call does.
+/// Refuses commands that are not answered by one reply each; they would be mistaken for the reply of another.
+fn check(id: CommandId) -> Result<(), Error> {
+    use CommandId::{Psubscribe, Punsubscribe, Ssubscribe, Subscribe, Sunsubscribe, Unsubscribe};
+    if matches!(id, Subscribe | Psubscribe | Ssubscribe | Unsubscribe | Punsubscribe | Sunsubscribe) {
+        let name = id.info().name;
+        return Err(Error::Refused(format!("ERR a connection cannot run '{name}'; use Database::subscribe")));
+    }
+    Ok(())
+}
+
+fn check_words(words: &[impl AsRef<[u8]>]) -> Result<(), Error> {
+    // The first two name the command.
+    let mut name = ArgvBuf::new();
+    words.iter().take(2).for_each(|word| name.push(word.as_ref()));
+    match table::resolve(name.as_argv()) {
+        Resolved::Command { id, .. } => check(id),
+        _ => Ok(()),
+    }
+}
+
 fn wait<T>(receiver: oneshot::Receiver<T>) -> Result<T, Error> {
+    block_on(receiver, None).and_then(Result::ok).ok_or(Error::Closed)
+}
+
+/// Parks this thread until the future is done, or until the deadline; unlike tokio's own way it may be used inside an executor, which it then blocks as any
+/// blocking call does.
+fn block_on<F: Future>(future: F, deadline: Option<Instant>) -> Option<F::Output> {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -330,12 +367,16 @@ fn wait<T>(receiver: oneshot::Receiver<T>) -> Result<T, Error> {
     }
     let waker = std::task::Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = std::task::Context::from_waker(&waker);
-    let mut receiver = std::pin::pin!(receiver);
+    let mut future = std::pin::pin!(future);
     loop {
-        if let std::task::Poll::Ready(output) = receiver.as_mut().poll(&mut context) {
-            return output.map_err(|_| Error::Closed);
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
         }
-        std::thread::park();
+        match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+            None => std::thread::park(),
+            Some(Duration::ZERO) => return None,
+            Some(left) => std::thread::park_timeout(left),
+        }
     }
 }
 

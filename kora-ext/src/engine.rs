@@ -108,7 +108,7 @@ impl Engine {
                     config,
                     host: Arc::clone(&host) as Arc<dyn kora_runtime::host::Host>,
                     now_ms: clock.now_ms(),
-                    extensions: kora_runtime::table::Extensions::default(),
+                    extensions: crate::extensions(id),
                     busy_extensions: kora_runtime::table::Extensions::default(),
                 };
                 let driver = Driver::new(options, peers, clock, host);

@@ -1,14 +1,24 @@
 //! What stands on the shards: the engine that runs them on threads, and the embedded API.
 //!
-//! Owns: threads, mailboxes, the clock and the process that shards see. Refuses to know: sockets and the RESP server.
-//! Start at [`embedded`] to use Kora inside a program, at [`engine`] to see how shards are driven.
+//! Owns: threads, mailboxes, the clock and the process that shards see; what shards are extended by. Refuses to know: sockets and the RESP server.
+//! Start at [`embedded`] to use Kora inside a program, at [`engine`] to see how shards are driven, at [`extensions`] to see what is plugged in.
 
 pub mod clock;
 pub mod driver;
 pub mod embedded;
 pub mod engine;
 pub mod host;
+pub mod pubsub;
+pub mod script;
 
 pub use clock::Clock;
 pub use embedded::{Database, Options};
 pub use engine::{Engine, EngineOptions};
+
+use kora_runtime::shard::message::ShardId;
+use kora_runtime::table::Extensions;
+
+/// What a shard of this number is extended by.
+pub fn extensions(shard: ShardId) -> Extensions {
+    Extensions { pubsub: Some(Box::new(pubsub::PubSub::new(shard))) }
+}

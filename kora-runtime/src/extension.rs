@@ -26,7 +26,11 @@ pub trait Extension {
     /// A client has gone, or started afresh with RESET: nothing may be sent to its session any more.
     fn client_gone(&mut self, _cx: &mut ShardCx<'_>, _session: u32) {}
 
-    /// Keys of this shard changed, in this order. Told after the command that changed them, when [`ShardCx::tell_extensions`] asked for it.
+    /// Numbers for INFO that are the same on every shard; one is asked for all of them.
+    fn facts(&self, _tell: &mut dyn FnMut(&'static str, u64)) {}
+
+    /// Keys of this shard changed, in this order. Told after the command that changed them, when [`ShardCx::tell_extensions`] or
+    /// `notify-keyspace-events` asked for it; keys that were missed and keys that are new are among them when that parameter names their classes.
     fn changed(&mut self, _cx: &mut ShardCx<'_>, _effects: &[Effect]) {}
 }
 

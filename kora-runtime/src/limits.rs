@@ -56,7 +56,7 @@ pub const BLOCKED_INPUT_BYTES_MAX: usize = MIB;
 /// Commands of one transaction; their bytes are bounded by `client-query-buffer-limit`.
 pub const QUEUED_COMMANDS_MAX: usize = 1024 * 1024;
 /// Bytes of the stack on which work with scripts runs; the system gives them as they are used.
-pub const SCRIPT_STACK_BYTES: usize = 2 * MIB;
+pub const SCRIPT_STACK_BYTES: usize = 8 * MIB;
 /// Keys that one client may watch.
 pub const WATCHED_KEYS_MAX: usize = 64 * KIB;
 /// Bytes of those keys.
@@ -76,6 +76,23 @@ pub const OUTPUT_HOLD_BYTES: usize = 16 * KIB;
 pub const OUTPUT_BYTES_MAX: usize = REPLY_BYTES_MAX + 64 * MIB;
 /// Bytes of unsent replies at which a connection that has not authenticated is closed.
 pub const OUTPUT_UNAUTHENTICATED_BYTES_MAX: usize = 64 * KIB;
+
+// ----- Subscriptions: enforced by the session's output and by the pub/sub extension ----------------------------------
+
+/// Bytes from which on a message is not copied for each subscriber but shared by all of them.
+pub const PUSH_SHARED_BYTES_MIN: usize = 4 * KIB;
+/// Bytes of a shared message that a subscriber's output takes over at a time.
+pub const PUSH_PIECE_BYTES: usize = 64 * KIB;
+/// Channels, or shard channels, that one client may have subscribed to.
+pub const SUBSCRIPTIONS_MAX: usize = 128 * 1024;
+/// Patterns that one client may have subscribed to: each is tried on every message that is published.
+pub const PATTERN_SUBSCRIPTIONS_MAX: usize = 4096;
+/// Bytes of the names of all that one client has subscribed to.
+pub const SUBSCRIPTION_NAME_BYTES_MAX: usize = 16 * MIB;
+/// Messages that a program which uses Kora as a library may leave unread before they fill its session's output.
+pub const EMBEDDED_MESSAGES_MAX: usize = 1024;
+/// Bytes of them.
+pub const EMBEDDED_MESSAGE_BYTES_MAX: usize = 8 * MIB;
 
 // ----- Between shards: enforced by the router ------------------------------------------------------------------------
 
@@ -147,5 +164,7 @@ const _: () = {
 
     assert!(OUTPUT_HOLD_BYTES < OUTPUT_PAUSE_BYTES);
     assert!(READ_BYTES <= IDLE_BUFFER_BYTES_MAX);
+    assert!(PUSH_SHARED_BYTES_MIN <= PUSH_PIECE_BYTES);
+    assert!(PUSH_PIECE_BYTES <= SPARE_BUFFER_BYTES_MAX);
     assert!(SPARE_BUFFER_BYTES_MAX <= BATCH_BYTES_MAX);
 };

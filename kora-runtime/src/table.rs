@@ -344,6 +344,13 @@ impl std::fmt::Debug for Flags {
     }
 }
 
+impl KeyGroup {
+    /// True when it only tells where words stand that are treated like keys in a cluster: shard channels.
+    pub fn names_no_key(&self) -> bool {
+        self.flags.contains(&"NOT_KEY")
+    }
+}
+
 impl CommandInfo {
     /// How many words the name has.
     #[inline]
@@ -363,7 +370,7 @@ impl CommandInfo {
         if !self.arity_allows(argv.len()) {
             return Err(CommandError::WrongArity(self.name));
         }
-        for group in self.key_groups {
+        for group in self.key_groups.iter().filter(|group| !group.names_no_key()) {
             let KeyBegin::Index(position) = group.begin else { return Err(CommandError::Internal) };
             let start = position - self.name_words();
             let (first, end, step) = match group.find {

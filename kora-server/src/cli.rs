@@ -153,7 +153,7 @@ fn flag(parameter: &'static Parameter) -> Arg {
         Kind::Locality => flag.value_name("PATTERN").num_args(1..),
         Kind::Databases => flag.value_name("N").num_args(1..),
         Kind::Text if matches!(parameter.name, "dir" | "unixsocket") => flag.value_name("PATH"),
-        Kind::Text | Kind::OutputLimits => flag.value_name("TEXT"),
+        Kind::Text | Kind::OutputLimits | Kind::EventClasses => flag.value_name("TEXT"),
     }
 }
 

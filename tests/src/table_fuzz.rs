@@ -19,7 +19,7 @@ use kora_runtime::host::{Host, HostFacts};
 use kora_runtime::random::Random;
 use kora_runtime::table::{CommandId, CommandInfo, Route};
 
-use self::judge::{Bounds, Exchange, check_parsers, is_failure, judge, named};
+use self::judge::{Bounds, Exchange, check_parsers, is_failure, judge, named, subscribes};
 use self::words::{EDGES, KEYS, Line, Maker, numeric_arguments};
 use crate::resp::{Protocol, Value, encode};
 use crate::simulation::Shape;
@@ -244,7 +244,9 @@ fn run_edges(info: &'static CommandInfo, options: Options, problems: &mut Proble
 /// Commands that change how their connection behaves, or the process around it, stay out of pipelines.
 fn fits_a_pipeline(info: &CommandInfo) -> bool {
     use CommandId::{ClientKill, ConfigSet, DebugPanic, Shutdown};
-    info.route != Route::Connection && !matches!(info.id, ClientKill | ConfigSet | DebugPanic | Shutdown)
+    info.route != Route::Connection
+        && !subscribes(info.id)
+        && !matches!(info.id, ClientKill | ConfigSet | DebugPanic | Shutdown)
 }
 
 fn run_pipelines(pipelines: usize, options: Options, problems: &mut Problems) {
@@ -400,7 +402,7 @@ impl Rig {
             self.world.send(client, &["CONFIG", "SET", "requirepass", ""]);
             self.settle()?;
         }
-        if named.is_some_and(|info| info.route == Route::Connection) {
+        if named.is_some_and(|info| info.route == Route::Connection || subscribes(info.id)) {
             self.world.reconnect(client);
             self.greet(client);
         }

@@ -6,7 +6,7 @@ use crate::diagnostic::Report;
 use crate::keys::{self, Summary};
 use crate::model::{Merge, ReplyKind, ReplyType, Route, Row};
 
-/// Routes by key need keys, one key for `key`; the others have none.
+/// Routes by key need keys, one key for `key`; the others have none. What only stands where a key would, such as a shard channel, routes nothing.
 pub(super) fn keys_of_route(row: &Row, report: &mut Report) {
     let groups = keys::groups(row);
     let (name, at) = (&row.name.value, row.route.at);
@@ -23,6 +23,7 @@ pub(super) fn keys_of_route(row: &Row, report: &mut Report) {
             }
         }
         Route::Gather if groups.is_empty() => report.error(at, format!("{name} has no keys to gather")),
+        Route::Scatter(_) if groups.iter().all(|group| group.flags.iter().any(|flag| *flag == "NOT_KEY")) => {}
         Route::AllShards(_) | Route::Scatter(_) | Route::Any | Route::Connection if !groups.is_empty() => {
             report.error(at, format!("{name} has keys, so it runs where they are"));
         }

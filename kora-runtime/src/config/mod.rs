@@ -4,10 +4,12 @@
 //! files and the environment, which kora-server reads; what a parameter means, which its reader knows.
 //! Start at [`Config::set`]; the parameters are listed in `parameters.rs`.
 
+mod notified;
 mod parameters;
 mod placement;
 mod value;
 
+pub use notified::NotifiedEvents;
 pub use parameters::{Change, Config, PARAMETERS, Parameter};
 pub use placement::{Locality, PinnedDatabases};
 pub use value::{
@@ -96,9 +98,9 @@ impl Config {
         self.pipeline_order == PipelineOrder::Strict
     }
 
-    /// Bytes of unsent replies at which a connection of the normal class is closed, the engine's own bound included.
-    pub fn output_hard_limit_bytes(&self) -> usize {
-        let limit = self.client_output_buffer_limit.of(ClientClass::Normal);
+    /// Bytes of unsent replies at which a connection of a class is closed, the engine's own bound included.
+    pub fn output_hard_limit_bytes(&self, class: ClientClass) -> usize {
+        let limit = self.client_output_buffer_limit.of(class);
         usize::try_from(limit.hard_bytes_or_max()).unwrap_or(usize::MAX)
     }
 

@@ -4,6 +4,7 @@
 //! their values. Refuses to know: how texts are read (`value.rs`) and how changes are put together (`mod.rs`).
 //! Start at the list under `parameters!`. A new parameter is one row there; something must read its field.
 
+use super::notified::NotifiedEvents;
 use super::placement::{Locality, PinnedDatabases};
 use super::value::{Kind, LogLevel, MaxmemoryPolicy, OutputLimits, PipelineOrder, Refusal, Value};
 use crate::limits;
@@ -312,6 +313,13 @@ parameters! {
         kind: ENTRIES, default: 100, change: Change::AtRunTime,
         help: "Entries that a block of a stream takes; 0 leaves it to their bytes. A trim by `~` goes by whole blocks, a hundred at most.",
         read_by: "XADD and XTRIM",
+    }
+
+    // ----- Notifications -----
+    notify_keyspace_events: NotifiedEvents = "notify-keyspace-events" {
+        kind: Kind::EventClasses, default: NotifiedEvents::default(), change: Change::AtRunTime,
+        help: "Which changes of keys are published: `K` and `E` name the channels, the other letters the classes of events, `A` most of them.",
+        read_by: "each shard, when a key changes, is missed or is new, and the pub/sub extension",
     }
 
     // ----- What clients ask about -----

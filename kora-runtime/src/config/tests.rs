@@ -155,12 +155,12 @@ fn matching_gives_every_name_once_in_order() {
 fn what_the_engine_asks_for_follows_the_parameters() {
     let config = Config::default();
     assert!(!config.pipeline_order_strict());
-    assert_eq!(config.output_hard_limit_bytes(), crate::limits::OUTPUT_BYTES_MAX);
+    assert_eq!(config.output_hard_limit_bytes(ClientClass::Normal), crate::limits::OUTPUT_BYTES_MAX);
     let pairs: [(&[u8], &[u8]); 2] =
         [(b"pipeline-order", b"strict"), (b"client-output-buffer-limit", b"normal 1mb 0 0")];
     let config = config.set(pairs).expect("both are good");
     assert!(config.pipeline_order_strict());
-    assert_eq!(config.output_hard_limit_bytes(), 1 << 20);
+    assert_eq!(config.output_hard_limit_bytes(ClientClass::Normal), 1 << 20);
 }
 
 #[test]

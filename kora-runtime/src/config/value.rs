@@ -34,6 +34,8 @@ pub enum Kind {
     Databases,
     /// `class hard soft seconds`, for one or more classes of clients.
     OutputLimits,
+    /// Letters of classes of events.
+    EventClasses,
 }
 
 /// Why a value or a change was not taken; the text that a client sees after `CONFIG SET failed (…) - `.
@@ -81,6 +83,9 @@ pub enum Refusal {
     /// A limit or a time that is not a number.
     #[error("Error in hard, soft or soft_seconds setting in buffer limit configuration.")]
     OutputLimitNumber,
+    /// A letter that names no class of events.
+    #[error("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")]
+    EventClass,
     /// The parameter is named twice in one change.
     #[error("duplicate parameter")]
     Duplicate,
@@ -142,7 +147,8 @@ fn number(text: &[u8], kind: Kind) -> Result<i128, Refusal> {
         | Kind::Words(_)
         | Kind::Locality
         | Kind::Databases
-        | Kind::OutputLimits => {
+        | Kind::OutputLimits
+        | Kind::EventClasses => {
             unreachable!("a number is declared with the kind {kind:?}")
         }
     };

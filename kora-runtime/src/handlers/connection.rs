@@ -6,6 +6,7 @@
 use super::session::describe;
 use super::timeout;
 use crate::argv::Argv;
+use crate::config::ClientClass;
 use crate::error::CommandError;
 use crate::reply::{ArrayReply, Bulk, ReplyBuf, Simple};
 use crate::resp::value::{integer_of, text_of};
@@ -40,7 +41,9 @@ impl ConnectionCommands for ShardCx<'_> {
         use args::{ClientListFilter as Filter, ClientListFilterType as Kind};
         let now_ms = self.core.now_ms;
         let shown = |client: &&Client| match filter {
-            None | Some(Filter::Type(Kind::Normal)) => true,
+            None => true,
+            Some(Filter::Type(Kind::Normal)) => client.class() == ClientClass::Normal,
+            Some(Filter::Type(Kind::Pubsub)) => client.class() == ClientClass::Pubsub,
             Some(Filter::Type(_)) => false,
             Some(Filter::Ids(ids)) => ids.iter().any(|id| id == client.id as i64),
         };
@@ -111,7 +114,9 @@ fn matches(client: &Client, filters: crate::argv::Many<'_, args::ClientKillFilte
     for filter in filters {
         let picked = match filter {
             Filter::Id(id) => client.id as i64 == id,
-            Filter::Type(kind) => kind == Kind::Normal,
+            Filter::Type(Kind::Normal) => client.class() == ClientClass::Normal,
+            Filter::Type(Kind::Pubsub) => client.class() == ClientClass::Pubsub,
+            Filter::Type(_) => false,
             Filter::User(name) => name == b"default",
             Filter::Addr(addr) => client.peer.addr.as_bytes() == addr,
             Filter::Laddr(addr) => client.peer.laddr.as_bytes() == addr,

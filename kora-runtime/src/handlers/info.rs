@@ -21,6 +21,7 @@ pub fn part(core: &mut Core, sections: Sections) -> Facts {
     let mut facts = Facts::default();
     if core.id == 0 {
         process(core, &mut facts);
+        core.extensions.each(&mut |_, extension| extension.facts(&mut |name, count| facts.add(name, count)));
     }
     for (name, count) in core.stats.fields() {
         facts.add(name, count);

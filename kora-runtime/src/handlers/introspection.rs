@@ -10,6 +10,9 @@ use crate::glob;
 use crate::reply::ReplyBuf;
 use crate::table::{self, Access, ArgInfo, CommandInfo, Flags, INFO, KeyBegin, KeyFind, KeyGroup, Resolved, args};
 
+/// Flags that Redis keeps to itself.
+const UNSEEN_FLAGS: &[&str] = &["may_replicate", "touches_arbitrary_keys"];
+
 /// A name that COMMAND knows.
 #[derive(Clone, Copy)]
 enum Shown {
@@ -91,7 +94,7 @@ fn write_info(shown: Shown, reply: &mut ReplyBuf) {
     reply.array(10);
     reply.bulk(shown.name().as_bytes());
     reply.integer(arity.into());
-    write_words(&flags.words().collect::<Vec<_>>(), reply);
+    write_words(&flags.words().filter(|word| !UNSEEN_FLAGS.contains(word)).collect::<Vec<_>>(), reply);
     for number in [first, last, step] {
         reply.integer(number.into());
     }
@@ -297,7 +300,7 @@ impl Line {
             return Err(CommandError::Text("ERR Invalid command specified"));
         };
         let info = id.info();
-        if info.key_groups.is_empty() {
+        if info.key_groups.iter().all(KeyGroup::names_no_key) {
             return Err(CommandError::Text("ERR The command has no key arguments"));
         }
         let argv = words.as_argv().range(name_words, arguments.len() + 1);

@@ -9,6 +9,7 @@ use super::{timeout, tracking};
 use crate::error::CommandError;
 use crate::keyspace::DATABASES;
 use crate::reply::{ArrayReply, Bulk, Protocol, ReplyBuf};
+use crate::shard::AfterCommand;
 use crate::shard::blocking::Wait;
 use crate::shard::clients::{Client, ReplyMode};
 use crate::shard::core::Core;
@@ -26,8 +27,8 @@ pub struct SessionCx<'s> {
     pub(crate) session: u32,
     /// Inside EXEC: it must not wait.
     pub(crate) nested: bool,
-    /// Set when the connection is to be closed once its replies are out.
-    pub(crate) closing: bool,
+    /// What is to be done with the connection then.
+    pub(crate) after: AfterCommand,
 }
 
 impl SessionCx<'_> {
@@ -77,6 +78,9 @@ const NAME_ERROR: &str = "ERR Client names cannot contain spaces, newlines or sp
 pub fn describe(client: &Client, now_ms: u64) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut flags = String::new();
+    if client.is_subscribed() {
+        flags.push('P');
+    }
     if let Some(mode) = &client.tracking {
         flags.push('t');
         if mode.broken {
@@ -119,7 +123,7 @@ pub fn describe(client: &Client, now_ms: u64) -> String {
     let command = client.last_command.map_or("NULL", |id| id.info().name);
     write!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={flags} db={} sub=0 psub=0 ssub=0 multi={queued} \
+        "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={flags} db={} sub={} psub={} ssub={} multi={queued} \
          qbuf={} qbuf-free={} argv-mem=0 multi-mem={queued_bytes} rbs=0 rbp=0 obl={} oll=0 omem=0 tot-mem={memory} events=r cmd={command} \
          user=default redir={redirect} resp={resp} lib-name={} lib-ver={}",
         client.id,
@@ -128,6 +132,9 @@ pub fn describe(client: &Client, now_ms: u64) -> String {
         client.peer.fd,
         text(&client.name),
         client.db,
+        client.channels,
+        client.patterns,
+        client.shard_channels,
         client.query_bytes,
         client.query_free,
         client.output_bytes,
@@ -198,7 +205,9 @@ impl SessionCommands for SessionCx<'_> {
     }
 
     fn quit(&mut self, _: args::Quit<'_>) -> Result<(), CommandError> {
-        self.closing = true;
+        self.after.closing = true;
+        // Nothing is sent to it any more, from before its last reply on.
+        self.after.starts_afresh = true;
         Ok(())
     }
 
@@ -214,6 +223,7 @@ impl SessionCommands for SessionCx<'_> {
         client.no_evict = false;
         client.no_touch = false;
         client.leave_multi();
+        self.after.starts_afresh = true;
         self.core.unwatch(self.session);
         Ok("RESET")
     }

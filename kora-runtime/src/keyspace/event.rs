@@ -23,6 +23,12 @@ pub enum EventClass {
     Expired,
     /// `e`: a key was evicted.
     Evicted,
+    /// `d`: types of modules; nothing here is of that class.
+    Module,
+    /// `m`: a key that was to be read is not there. No change: whoever listens to changes does not hear of it.
+    Missed,
+    /// `n`: a key was added. What it was given is told by another event.
+    New,
 }
 
 macro_rules! events {
@@ -65,4 +71,5 @@ events! {
     ZinterStore SortedSet "zinterstore", ZdiffStore SortedSet "zdiffstore", ZrangeStore SortedSet "zrangestore",
     Xadd Stream "xadd", Xdel Stream "xdel", Xtrim Stream "xtrim", Xsetid Stream "xsetid",
     Expired Expired "expired", Evicted Evicted "evicted",
+    KeyMiss Missed "keymiss", New New "new",
 }

@@ -4,12 +4,12 @@
 //! Start at [`Shard::attend`]. Commands leave such work in [`Core`](super::core::Core) and raise `attention`, so that a command that causes nothing pays
 //! one branch.
 
-use super::Shard;
 use super::core::{Core, Push};
 use super::cx::ShardCx;
 use super::gate::PAUSED;
 use super::message::{Call, ReplyTo, ShardId, TxnMessage, read_note};
 use super::session::Session;
+use super::{Shard, output_hard_limit_bytes};
 use crate::argv::Argv;
 use crate::extension::Extension;
 use crate::table::CommandId;
@@ -108,16 +108,31 @@ impl Shard {
     fn hand_out(&mut self, push: &Push, mut current: Option<(u32, &mut Session)>) {
         for &index in &push.sessions {
             if let Some((_, session)) = current.as_mut().filter(|(at, _)| *at == index) {
-                session.push(&push.bytes);
+                self.push_to(index, session, push);
                 continue;
             }
             // One that has gone since gets nothing.
             let Some(mut session) = self.sessions.get_mut(index as usize).and_then(Option::take) else { continue };
             self.lend_output(&mut session);
-            session.push(&push.bytes);
-            self.core.clients.of(index).output_bytes = session.unsent_bytes();
+            self.push_to(index, &mut session, push);
             self.list(index, &mut session);
             self.sessions[index as usize] = Some(session);
+        }
+    }
+
+    /// Gives a session a push. One whose output passes the hard limit by it gets nothing any more: it is closed, for a client must not miss messages
+    /// without noticing.
+    fn push_to(&mut self, index: u32, session: &mut Session, push: &Push) {
+        if session.overflowed {
+            return;
+        }
+        session.push(&push.bytes);
+        let client = self.core.clients.of(index);
+        client.output_bytes = session.unsent_bytes();
+        if client.output_bytes > output_hard_limit_bytes(&self.core.config, client) {
+            session.overflow();
+            self.core.clients.kill_session(index);
+            self.core.stats.output_limit_disconnections += 1;
         }
     }
 
@@ -147,8 +162,19 @@ impl Shard {
         audience
     }
 
+    /// Lets extensions forget the clients that were marked to be closed, so that other shards hear of it no later than of what marked them.
+    pub(super) fn forget_killed(&mut self) {
+        for session in self.core.clients.killed().to_vec() {
+            self.client_gone(session);
+        }
+        self.attend(None);
+    }
+
     /// Lets extensions forget a client.
     pub(super) fn client_gone(&mut self, session: u32) {
+        if self.forget_when_done(session) {
+            return;
+        }
         with_extensions(&mut self.core, |_, extension, cx| extension.client_gone(cx, session));
     }
 }

@@ -64,6 +64,8 @@ pub(super) struct Aside {
     notes: Vec<(ShardId, Vec<u8>)>,
     tracking: Vec<(ShardId, Vec<TrackingMessage>)>,
     closed: Vec<u32>,
+    /// Clients that started afresh.
+    gone: Vec<u32>,
 }
 
 impl Drop for Aside {
@@ -154,6 +156,7 @@ impl Shard {
                     notes: Vec::new(),
                     tracking: Vec::new(),
                     closed: Vec::new(),
+                    gone: Vec::new(),
                 });
                 None
             }
@@ -196,6 +199,9 @@ impl Shard {
     fn end_busy(&mut self, mut aside: Aside, product: Product) {
         if let Some(then) = aside.then.take() {
             then(self, product);
+        }
+        for session in std::mem::take(&mut aside.gone) {
+            self.client_gone(session);
         }
         for session in std::mem::take(&mut aside.closed) {
             self.close(session);
@@ -278,6 +284,12 @@ impl Shard {
             open.closing = true;
         }
         true
+    }
+
+    /// Lets extensions forget a client once the unit is done, which has them. False when none is aside.
+    pub(super) fn forget_when_done(&mut self, session: u32) -> bool {
+        let aside = self.aside.as_mut();
+        aside.map(|aside| aside.gone.push(session)).is_some()
     }
 
     /// Refuses a command while a unit is aside, except those for that case.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::gate;
 use super::message::{TxnId, frame_command};
 use super::tracking::mode::Mode;
+use crate::config::ClientClass;
 use crate::reply::Protocol;
 use crate::table::CommandId;
 
@@ -167,6 +168,18 @@ impl Client {
             output_bytes: 0,
         }
     }
+
+    /// Has subscribed to something.
+    #[inline]
+    pub fn is_subscribed(&self) -> bool {
+        (self.channels | self.patterns | self.shard_channels) != 0
+    }
+
+    /// Its class for `client-output-buffer-limit` and CLIENT LIST TYPE.
+    #[inline]
+    pub fn class(&self) -> ClientClass {
+        if self.is_subscribed() { ClientClass::Pubsub } else { ClientClass::Normal }
+    }
 }
 
 impl Client {
@@ -215,6 +228,12 @@ impl Clients {
     #[inline]
     pub fn of(&mut self, session: u32) -> &mut Client {
         self.slots[session as usize].as_mut().expect("an open session has a client")
+    }
+
+    /// The client of a session, when there is one.
+    #[inline]
+    pub fn get(&self, session: u32) -> Option<&Client> {
+        self.slots.get(session as usize)?.as_ref()
     }
 
     /// The session of a client, when it is one of this shard's.
@@ -278,6 +297,11 @@ impl Clients {
             self.killed.push(session);
         }
         newly
+    }
+
+    /// The sessions that were marked since [`Clients::take_killed`].
+    pub fn killed(&self) -> &[u32] {
+        &self.killed
     }
 
     /// The sessions that were marked since the last call.

@@ -23,7 +23,7 @@ use super::waiters::{Waiter, Waiters};
 use super::watch::Watches;
 use crate::config::Config;
 use crate::host::Host;
-use crate::keyspace::{Database, Entry, Event, Keyspace};
+use crate::keyspace::{Database, Entry, Event, EventClass, Keyspace};
 use crate::random::Random;
 use crate::table::Extensions;
 use crate::types::Big;
@@ -148,7 +148,7 @@ pub struct Core {
     pub(super) sweep_at: (usize, u64),
     /// Who hears of changes.
     pub(super) effects: EffectSink,
-    /// Someone hears of changes at all: the one branch that a change pays for it.
+    /// Someone hears of changes at all: the one branch that a change, a missed and a new key pay for it.
     pub(super) listening: bool,
     /// Something was left for the shard to do after the command that runs: the fields below.
     pub(super) attention: bool,
@@ -306,16 +306,64 @@ impl Core {
         }
         self.watches.touched(db, key);
         self.attention |= self.waiters.touched(db, key);
-        if self.extensions_listen {
-            self.told.push(Effect { db, event, key: key.into() });
-            self.attention = true;
+        if self.extensions_listen || self.config.notify_keyspace_events.wants(event.class()) {
+            self.leave(db, event, key);
+        }
+    }
+
+    /// Leaves something to be told to extensions.
+    fn leave(&mut self, db: u8, event: Event, key: &[u8]) {
+        self.told.push(Effect { db, event, key: key.into() });
+        self.attention = true;
+    }
+
+    /// Says that a key was to be read and is not there, to whom it may concern.
+    #[cold]
+    pub(super) fn missed(&mut self, db: u8, key: &[u8]) {
+        if self.config.notify_keyspace_events.wants(EventClass::Missed) {
+            self.leave(db, Event::KeyMiss, key);
+        }
+    }
+
+    /// Says that a key is new. While a transaction has the keys of other shards, their owners tell it.
+    #[cold]
+    pub(super) fn created(&mut self, db: u8, key: &[u8]) {
+        if !self.config.notify_keyspace_events.wants(EventClass::New) {
+            return;
+        }
+        match &mut self.effects {
+            EffectSink::Capture(effects) => effects.push(Effect { db, event: Event::New, key: key.into() }),
+            EffectSink::Nobody | EffectSink::Hook(_) => self.leave(db, Event::New, key),
+        }
+    }
+
+    /// Takes back that a key is new: nothing was stored in it after all.
+    #[cold]
+    pub(super) fn uncreated(&mut self, db: u8, key: &[u8]) {
+        let of_key = |effect: &Effect| effect.event == Event::New && effect.db == db && *effect.key == *key;
+        let left = match &mut self.effects {
+            EffectSink::Capture(effects) => effects,
+            EffectSink::Nobody | EffectSink::Hook(_) => &mut self.told,
+        };
+        if left.last().is_some_and(of_key) {
+            left.pop();
+        }
+    }
+
+    /// Tells a change that a transaction made elsewhere to a key of this shard.
+    pub(super) fn changed_elsewhere(&mut self, effect: &Effect) {
+        if effect.event == Event::New {
+            self.leave(effect.db, Event::New, &effect.key);
+        } else {
+            self.changed(effect.db, effect.event, &effect.key);
         }
     }
 
     /// Finds out again whether anyone hears of changes; to be called whenever someone starts or stops to.
     pub(crate) fn listen_anew(&mut self) {
+        let told_elsewhere = self.extensions_listen || self.config.notify_keyspace_events.any();
         self.listening = !matches!(self.effects, EffectSink::Nobody)
-            || self.extensions_listen
+            || told_elsewhere
             || !self.watches.is_empty()
             || !self.waiters.is_empty()
             || self.tracking.listens();

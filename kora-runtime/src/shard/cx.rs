@@ -13,11 +13,13 @@ use ahash::RandomState;
 
 use super::blocking::Wait;
 use super::core::{Core, Push};
+use super::gate;
 use super::message::{Call, ShardId, write_frame, write_note};
 use crate::argv::Argv;
 use crate::error::CommandError;
 use crate::keyspace::typed::{INLINE_STRING_BYTES_MAX, Str, Type};
 use crate::keyspace::{Detached, Draft, Entry, Event, Kind};
+use crate::reply::Protocol;
 use crate::resp::number::parse_i64;
 use crate::table::CommandId;
 use crate::types::Big;
@@ -83,6 +85,26 @@ impl<'s> ShardCx<'s> {
     /// The session of the client whose command this is, when it is a client of this shard.
     pub fn session(&self) -> Option<u32> {
         self.core.clients.session_of(self.call.client_id)
+    }
+
+    /// The protocol that a client of this shard speaks now; `None` when it has gone.
+    pub fn protocol_of(&self, session: u32) -> Option<Protocol> {
+        self.core.clients.get(session).map(|client| client.protocol)
+    }
+
+    /// The protocol of the reply.
+    pub fn protocol(&self) -> Protocol {
+        self.call.protocol
+    }
+
+    /// Notes how much a client of this shard has subscribed to.
+    pub fn set_subscriptions(&mut self, session: u32, channels: u32, patterns: u32, shard_channels: u32) {
+        let client = self.core.clients.of(session);
+        (client.channels, client.patterns, client.shard_channels) = (channels, patterns, shard_channels);
+        client.gate &= !gate::SUBSCRIBED;
+        if client.is_subscribed() {
+            client.gate |= gate::SUBSCRIBED;
+        }
     }
 
     /// Leaves bytes for sessions of this shard; they get them between replies, never inside one.
@@ -191,7 +213,7 @@ impl<'s> ShardCx<'s> {
     /// The entry of a live key in the selected database, its access clock moved and the lookup counted as a hit or miss.
     pub fn lookup(&mut self, key: &[u8]) -> Option<&Entry> {
         let found = self.find(key);
-        self.count_lookup(found.is_some());
+        self.count_lookup(found.is_some(), key);
         let slot = found?;
         self.touch(slot);
         Some(self.core.keyspace.database(usize::from(self.call.db)).entry(slot))
@@ -206,14 +228,17 @@ impl<'s> ShardCx<'s> {
     /// The entry of a live key, counted as a hit or miss, its access clock not moved (EXISTS, TTL, TYPE).
     pub fn glance(&mut self, key: &[u8]) -> Option<&Entry> {
         let found = self.find(key);
-        self.count_lookup(found.is_some());
+        self.count_lookup(found.is_some(), key);
         Some(self.core.keyspace.database(usize::from(self.call.db)).entry(found?))
     }
 
     #[inline]
-    fn count_lookup(&mut self, hit: bool) {
+    fn count_lookup(&mut self, hit: bool, key: &[u8]) {
         self.core.stats.keyspace_hits += u64::from(hit);
         self.core.stats.keyspace_misses += u64::from(!hit);
+        if self.core.listening && !hit {
+            self.core.missed(self.call.db, key);
+        }
     }
 
     /// A key's value of type `T` for reading; `None` when the key does not exist.
@@ -223,7 +248,7 @@ impl<'s> ShardCx<'s> {
     #[inline]
     pub fn read<T: Type>(&mut self, key: &[u8]) -> Result<Option<T::Ref<'_>>, CommandError> {
         let found = self.find(key);
-        self.count_lookup(found.is_some());
+        self.count_lookup(found.is_some(), key);
         let Some(slot) = found else { return Ok(None) };
         self.touch(slot);
         let (entry, bigs) = self.core.keyspace.database(usize::from(self.call.db)).value(slot);
@@ -272,7 +297,11 @@ impl<'s> ShardCx<'s> {
         let access = self.core.access_now();
         let hash = self.core.keyspace.hash(key);
         let (database, seeds) = self.core.keyspace.database_mut(usize::from(self.call.db));
-        database.insert(hash, Entry::new(key, kind, payload, expiry_ms, access), seeds)
+        let slot = database.insert(hash, Entry::new(key, kind, payload, expiry_ms, access), seeds);
+        if self.core.listening {
+            self.core.created(self.call.db, key);
+        }
+        slot
     }
 
     /// The value of a key that [`ShardCx::read`] has judged, for commands that look at several keys at once. Nothing is moved, counted
@@ -296,7 +325,10 @@ impl<'s> ShardCx<'s> {
     /// Gives a collection a key, replacing what is there; says nothing.
     pub fn store<T: Type>(&mut self, key: &[u8], draft: Draft<T>) {
         let value = draft.into_detached(self.core.access_now());
-        self.attach(self.call.db, key, value);
+        let was_there = self.attach_quietly(self.call.db, key, value);
+        if self.core.listening && !was_there {
+            self.core.created(self.call.db, key);
+        }
     }
 
     /// Drops a collection that was made for a reply.
@@ -336,6 +368,9 @@ impl<'s> ShardCx<'s> {
         let expiry_ms = if let ExpiryChange::At(at_ms) = expiry { Some(at_ms) } else { None };
         let (database, seeds) = self.core.keyspace.database_mut(usize::from(self.call.db));
         database.insert(hash, Entry::new(key, kind, payload, expiry_ms, access), seeds);
+        if self.core.listening {
+            self.core.created(self.call.db, key);
+        }
     }
 
     fn set_big(&mut self, key: &[u8], kind: Kind, big: Big, expiry: ExpiryChange) {
@@ -408,6 +443,9 @@ impl<'s> ShardCx<'s> {
     /// Removes a key that [`ShardCx::write_or_create`] made for a command that then stored nothing: it never was.
     pub fn remove_unused(&mut self, key: &[u8]) {
         self.remove_quietly(key);
+        if self.core.listening {
+            self.core.uncreated(self.call.db, key);
+        }
     }
 
     /// When a live key expires: `None` without the key, `Some(None)` without an expiry.
@@ -437,8 +475,16 @@ impl<'s> ShardCx<'s> {
         Some(self.core.keyspace.database(usize::from(db)).duplicate(slot))
     }
 
-    /// Puts a value under a key, replacing what is there; says nothing.
+    /// Puts a value under a key, replacing what is there. The key is new, as in Redis, even where there was one.
     pub fn attach(&mut self, db: u8, key: &[u8], value: Detached) {
+        self.attach_quietly(db, key, value);
+        if self.core.listening {
+            self.core.created(db, key);
+        }
+    }
+
+    /// Puts a value under a key, replacing what is there; says nothing. True when there was something.
+    pub(crate) fn attach_quietly(&mut self, db: u8, key: &[u8], value: Detached) -> bool {
         let hash = self.core.keyspace.hash(key);
         let found = self.find_in(db, key);
         let (database, seeds) = self.core.keyspace.database_mut(usize::from(db));
@@ -448,6 +494,7 @@ impl<'s> ShardCx<'s> {
             self.core.graveyard.bury(big);
         }
         database.attach(hash, key, value, seeds);
+        found.is_some()
     }
 
     /// Marks keys that a failed command may have left half changed; nothing can be read from them until they are deleted or overwritten.

@@ -241,7 +241,7 @@ impl Shard {
         count(&mut self.core, CommandId::Exec);
         self.core.stats.multi_shard_commands += 1;
         let scopes = self.scopes_of(&multi, &dbs, watching, call);
-        // Values that it has read and then changed: the client hears of the change behind the reply.
+        // Values that it has read and then changed, channels that it begins to listen to: the client hears of either behind the reply.
         session.hold_pushes();
         let discard = self.discards_reply(index);
         let to = session.await_reply(index, discard);
@@ -450,10 +450,10 @@ impl Shard {
             return;
         }
         let mark = run.replies.len();
-        let closing = super::session_command(&mut self.core, run.session, id, argv, true, &mut run.replies);
+        let after = super::session_command(&mut self.core, run.session, id, argv, true, &mut run.replies);
         bound_reply(0, mark, &mut run.replies);
         if let Some(session) = &mut self.sessions[run.session as usize] {
-            session.closing |= closing;
+            session.closing |= after.closing;
         }
         let protocol = self.core.clients.of(run.session).protocol;
         run.replies.set_protocol(protocol);
@@ -513,7 +513,7 @@ fn run_queue(
         let argv = Argv::new(frame, &spans);
         let mark = reply.len();
         if id.info().route == Route::Connection {
-            closing |= super::session_command(core, index, id, argv, true, reply);
+            closing |= super::session_command(core, index, id, argv, true, reply).closing;
         } else {
             let protocol = core.clients.of(index).protocol;
             reply.set_protocol(protocol);

@@ -1,6 +1,6 @@
 //! What a command has to pass before it is planned, when its client, its row or the shard is in a special state.
 //!
-//! Owns: queueing after MULTI, the keys that WATCH names, CLIENT PAUSE. Refuses to know: how commands are planned and run.
+//! Owns: queueing after MULTI, the keys that WATCH names, CLIENT PAUSE, that subscribers pass by `subscriber.rs`. Refuses to know: how commands are planned and run.
 //! Start at [`Shard::at_the_gate`]. An ordinary command of an ordinary client pays one branch for all of this: see [`OPEN`].
 
 use super::message::{Call, Work, write_frame};
@@ -24,6 +24,9 @@ pub const PAUSED: u8 = 2;
 pub const BUSY: u8 = 8;
 /// The client is to be closed: what it sent and has not begun is not run.
 pub const KILLED: u8 = 4;
+
+/// The client has subscribed to something.
+pub const SUBSCRIBED: u8 = 16;
 
 /// Rows whose flags alone make them stop at the gate: they wait for others, or run scripts.
 const ROWS: Flags = Flags::BLOCKING.with(Flags::RUNS_SCRIPTS);
@@ -55,6 +58,12 @@ impl Shard {
         argv: Argv<'_>,
     ) -> Option<Flow> {
         let flags = id.info().flags;
+        if call.protocol == Protocol::Resp2
+            && self.core.clients.of(index).is_subscribed()
+            && self.in_subscriber_mode(index, session, id, argv)
+        {
+            return Some(Flow::Next);
+        }
         if self.is_busy()
             && let Some(error) = self.refusal_while_busy(id, argv)
         {

@@ -55,6 +55,11 @@ pub fn merge(merge: Merge, argv: Argv<'_>, parts: &[&[u8]], owners: &[usize], re
     }
 }
 
+/// The reply of the shard that has the client, which comes first in an audience; the others only took note.
+pub fn home_reply(_: Argv<'_>, parts: &[&[u8]], reply: &mut ReplyBuf) {
+    reply.bytes_mut().extend_from_slice(parts[0]);
+}
+
 /// The elements of a part that is an array or a set; a part of ours always is.
 fn elements_of(part: &[u8]) -> impl Iterator<Item = &[u8]> {
     array_elements(part).into_iter().flatten()

@@ -22,6 +22,7 @@ pub mod intents;
 pub mod merge;
 pub mod message;
 pub mod nested;
+mod output;
 mod peers;
 pub mod places;
 pub mod plan;
@@ -30,6 +31,7 @@ pub mod routing;
 mod script;
 pub mod session;
 pub mod stats;
+mod subscriber;
 pub mod tracking;
 pub mod transaction;
 pub mod waiters;
@@ -50,7 +52,7 @@ use self::routing::Routing;
 use self::session::Session;
 use self::transaction::{Step, Target, Transactions, scope_of};
 use crate::argv::{Argv, Span};
-use crate::config::{ClientClass, Config};
+use crate::config::Config;
 use crate::error::CommandError;
 use crate::handlers::session::SessionCx;
 use crate::host::Host;
@@ -79,6 +81,15 @@ pub struct ShardOptions {
     pub extensions: Extensions,
     /// Those that answer while a script is stuck and the others are with it: SCRIPT KILL and its kind.
     pub busy_extensions: Extensions,
+}
+
+/// What a command about the connection leaves to be done with it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct AfterCommand {
+    /// It is to be closed once its replies are out.
+    pub(crate) closing: bool,
+    /// What others keep for the client is to be forgotten, as if it had just connected.
+    pub(crate) starts_afresh: bool,
 }
 
 /// What one turn of a command came to.
@@ -140,7 +151,7 @@ impl Shard {
             options;
         assert!(id < shards && shards <= route::SHARDS_MAX, "shard {id} of {shards}");
         let routing = Routing::new(seeds.clone(), shards, config.locality.clone(), config.pinned_databases);
-        Self {
+        let mut shard = Self {
             transactions: Transactions::new(id, &seeds),
             execs: BTreeMap::new(),
             blocked: BTreeMap::new(),
@@ -172,7 +183,9 @@ impl Shard {
             steps: Vec::new(),
             congested: false,
             spare: Vec::new(),
-        }
+        };
+        shard.core.listen_anew();
+        shard
     }
 
     /// The part that commands work on, to look at.
@@ -262,9 +275,9 @@ impl Shard {
         })
     }
 
-    /// Bytes that wait for the socket.
+    /// Bytes that wait for the socket. There may be more behind them: the session is dirty again when these were written.
     pub fn output(&mut self, session: u32) -> &mut Vec<u8> {
-        self.sessions[session as usize].as_mut().expect("the driver writes for open sessions only").out.bytes_mut()
+        self.sessions[session as usize].as_mut().expect("the driver writes for open sessions only").out.next()
     }
 
     /// Tells that `count` bytes at the front of the output were written and removed.
@@ -272,11 +285,14 @@ impl Shard {
         self.core.stats.total_net_output_bytes += count as u64;
         let Some(open) = self.sessions[session as usize].as_deref_mut() else { return };
         open.taken_bytes += count as u64;
-        self.core.clients.of(session).output_bytes = open.out.len();
+        self.core.clients.of(session).output_bytes = open.unsent_bytes();
         if open.out.is_empty() {
             // Idle sessions hold no buffers; the shard lends its own to whoever has something to say.
-            let buffer = std::mem::take(open.out.bytes_mut());
+            let buffer = std::mem::take(open.out.buffer());
             keep_spare(&mut self.spare, buffer);
+        } else if open.out.buffer().is_empty() && !open.listed {
+            open.listed = true;
+            self.dirty.push(session);
         }
         if open.stalled {
             self.resume.push(session);
@@ -288,12 +304,11 @@ impl Shard {
     pub fn is_over(&mut self, session: u32) -> bool {
         let Some(open) = self.sessions[session as usize].as_deref() else { return true };
         let client = self.core.clients.of(session);
-        let limit = if client.authenticated {
-            self.core.config.output_hard_limit_bytes()
-        } else {
-            limits::OUTPUT_UNAUTHENTICATED_BYTES_MAX
-        };
-        if open.out.len() > limit {
+        if open.overflowed {
+            client.over = true;
+            return true;
+        }
+        if open.unsent_bytes() > output_hard_limit_bytes(&self.core.config, client) {
             self.core.stats.output_limit_disconnections += 1;
             client.over = true;
             return true;
@@ -326,7 +341,7 @@ impl Shard {
         if session.out.is_empty()
             && let Some(buffer) = self.spare.pop()
         {
-            let idle = std::mem::replace(session.out.bytes_mut(), buffer);
+            let idle = std::mem::replace(session.out.buffer(), buffer);
             keep_spare(&mut self.spare, idle);
         }
     }
@@ -414,7 +429,7 @@ impl Shard {
         let client = self.core.clients.of(index);
         client.query_bytes = session.input.len();
         client.query_free = session.input.capacity() - session.input.len();
-        client.output_bytes = session.out.len();
+        client.output_bytes = session.unsent_bytes();
         session.end_batch();
         if !session.holds_output() {
             self.list(index, &mut session);
@@ -501,9 +516,10 @@ impl Shard {
                 if audience.is_empty() || audience == [self.core.id] {
                     return self.run_here(index, session, call, id, argv, false);
                 }
-                let discard = self.discards_reply(index);
+                let discard = self.discards_reply(index) && !subscriber::replies_by_pushes(id);
                 let to = session.await_reply(index, discard);
                 session.barrier = true;
+                session.hold_pushes();
                 let mut frame = Vec::new();
                 write_frame(&mut frame, id, argv);
                 let mut steps = std::mem::take(&mut self.steps);
@@ -552,7 +568,11 @@ impl Shard {
         }
         let mode = self.core.clients.of(index).reply_mode;
         let core = &mut self.core;
-        session.reply_here(call.protocol, |()| mode == ReplyMode::On, |reply| execute_hot(core, call, id, argv, reply));
+        session.reply_here(
+            call.protocol,
+            |()| mode == ReplyMode::On || subscriber::replies_by_pushes(id),
+            |reply| execute_hot(core, call, id, argv, reply),
+        );
         self.after_reply(index, mode);
         Flow::Next
     }
@@ -572,7 +592,7 @@ impl Shard {
 
     fn run_on_session(&mut self, index: u32, session: &mut Session, call: Call, id: CommandId, argv: Argv<'_>) {
         let core = &mut self.core;
-        let mut closing = false;
+        let mut after = AfterCommand::default();
         let mut wait = None;
         let mut null_reply = Vec::new();
         let mut open = None;
@@ -581,7 +601,7 @@ impl Shard {
             |keep| *keep,
             |reply| {
                 let mark = reply.len();
-                closing = session_command(core, index, id, argv, false, reply);
+                after = session_command(core, index, id, argv, false, reply);
                 wait = core.wait.take();
                 if wait.is_some() {
                     null_reply = reply.as_bytes()[mark..].to_vec();
@@ -590,7 +610,10 @@ impl Shard {
                 wait.is_none() && open.is_none() && core.clients.of(index).reply_mode == ReplyMode::On
             },
         );
-        session.closing |= closing;
+        session.closing |= after.closing;
+        if after.starts_afresh {
+            self.client_gone(index);
+        }
         if let Some(wait) = wait {
             self.wait_here(index, session, call, Vec::new(), wait, null_reply);
             return;
@@ -648,12 +671,14 @@ impl Shard {
 
     /// Marks clients to be closed that said nothing for `timeout` seconds, or do not read their replies.
     pub fn close_idle(&mut self) {
-        let limit = self.core.config.client_output_buffer_limit.of(ClientClass::Normal);
         let now_ms = self.core.now_ms;
         let timeout_ms = u64::from(self.core.config.timeout) * 1000;
         for index in 0..self.sessions.len() {
             let Some(session) = &mut self.sessions[index] else { continue };
-            if !session.out.is_empty() && session.is_unread(now_ms, limit) {
+            let client = self.core.clients.of(index as u32);
+            let (class, subscribed) = (client.class(), client.is_subscribed());
+            let limit = self.core.config.client_output_buffer_limit.of(class);
+            if session.unsent_bytes() > 0 && session.is_unread(now_ms, limit, subscribed) {
                 let killed = self.core.clients.kill_session(index as u32);
                 self.core.stats.output_limit_disconnections += u64::from(killed);
             }
@@ -669,6 +694,15 @@ impl Shard {
     /// True when no transaction is under way here: nothing waits, holds or is coordinated.
     pub fn is_quiet(&self) -> bool {
         self.transactions.is_idle()
+    }
+}
+
+/// Bytes of unsent output at which a client is closed at once.
+fn output_hard_limit_bytes(config: &Config, client: &Client) -> usize {
+    if client.authenticated {
+        config.output_hard_limit_bytes(client.class())
+    } else {
+        limits::OUTPUT_UNAUTHENTICATED_BYTES_MAX
     }
 }
 
@@ -690,20 +724,20 @@ fn session_command(
     argv: Argv<'_>,
     nested: bool,
     reply: &mut ReplyBuf,
-) -> bool {
+) -> AfterCommand {
     count(core, id);
     let protocol = core.clients.of(index).protocol;
     reply.set_protocol(protocol);
     let mark = reply.len();
-    let mut cx = SessionCx { core: &mut *core, session: index, nested, closing: false };
+    let mut cx = SessionCx { core: &mut *core, session: index, nested, after: AfterCommand::default() };
     let outcome = table::dispatch_session(&mut cx, id, argv, reply);
-    let closing = cx.closing;
+    let after = cx.after;
     if let Err(error) = outcome {
         reply.truncate(mark);
         core.command_stats.of(id).failed += 1;
         refuse(core, &error, reply);
     }
-    closing
+    after
 }
 
 /// The error for words that name no command, with Redis's text.

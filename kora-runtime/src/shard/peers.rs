@@ -116,6 +116,7 @@ impl Shard {
     fn put_back(&mut self, index: u32, mut session: Box<Session>) {
         if session.is_settled() {
             session.barrier = false;
+            session.release_pushes();
         }
         if session.stalled {
             self.resume.push(index);
@@ -195,6 +196,9 @@ impl Shard {
     pub fn end_tick(&mut self, send: &mut impl FnMut(ShardId, Envelope)) {
         self.end_tracking_tick();
         let was_congested = std::mem::take(&mut self.congested);
+        if !self.core.clients.killed().is_empty() {
+            self.forget_killed();
+        }
         for peer in 0..self.outboxes.len() {
             if self.outboxes[peer].is_empty() {
                 continue;

@@ -1,7 +1,7 @@
 //! One client's conversation: bytes in, replies out, in the order of the requests.
 //!
 //! Owns: the query buffer, the decoder's state, replies that wait for earlier ones. Refuses to know: sockets, commands, shards.
-//! Start at [`Session::reply_here`] and [`Session::deliver`].
+//! Start at [`Session::reply_here`] and [`Session::deliver`]. What the socket gets lies in [`Output`].
 //!
 //! ```text
 //! input ──decoder──► commands ──► out      while nothing is outstanding, replies are written where the socket takes them from
@@ -9,9 +9,11 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use super::blocking::Blocked;
 use super::message::ReplyTo;
+use super::output::Output;
 use crate::config::OutputLimit;
 use crate::limits;
 use crate::reply::{Protocol, ReplyBuf};
@@ -35,8 +37,8 @@ pub struct Session {
     pub(super) input: Vec<u8>,
     pub(super) consumed: usize,
     pub(super) decoder: Decoder,
-    /// Replies for the socket.
-    pub(super) out: ReplyBuf,
+    /// Replies and pushes for the socket.
+    pub(super) out: Output,
     parked: ReplyBuf,
     slots: VecDeque<Slot>,
     /// Sequence number of `slots[0]`.
@@ -47,6 +49,12 @@ pub struct Session {
     pub(super) forwarded_bytes: usize,
     /// A command over several shards is under way: nothing else may start.
     pub(super) barrier: bool,
+    /// Pushes wait behind the one reply that is awaited: it tells the client what they are about.
+    holds_pushes: bool,
+    held: Vec<Rc<[u8]>>,
+    held_bytes: usize,
+    /// Its output passed the hard limit: nothing of it is kept, and the client is to go at once.
+    pub(super) overflowed: bool,
     /// Whole commands lie in `input` that may not start yet.
     pub(super) stalled: bool,
     /// No more commands; close when all replies are out.
@@ -63,8 +71,6 @@ pub struct Session {
     pub(super) blocked: Option<Box<Blocked>>,
     /// The input ends inside a command that wants at least this many bytes more.
     pub(super) wanted: usize,
-    /// Pushes that wait for the reply that is outstanding.
-    held_pushes: Option<Vec<u8>>,
 }
 
 impl Session {
@@ -75,13 +81,17 @@ impl Session {
             input: Vec::new(),
             consumed: 0,
             decoder: Decoder::default(),
-            out: ReplyBuf::new(Protocol::Resp2),
+            out: Output::default(),
             parked: ReplyBuf::new(Protocol::Resp2),
             slots: VecDeque::new(),
             first_seq: 0,
             batch_end: 0,
             forwarded_bytes: 0,
             barrier: false,
+            holds_pushes: false,
+            held: Vec::new(),
+            held_bytes: 0,
+            overflowed: false,
             stalled: false,
             closing: false,
             listed: false,
@@ -90,7 +100,6 @@ impl Session {
             soft_since_ms: None,
             blocked: None,
             wanted: 0,
-            held_pushes: None,
         }
     }
 
@@ -130,11 +139,12 @@ impl Session {
     }
 
     /// True when the client does not read its replies: for `OUTPUT_STUCK_MS` it took nothing of an output at which its commands are no longer run, or
-    /// the output was above the soft limit for as long as that allows. To be asked now and then.
-    pub(super) fn is_unread(&mut self, now_ms: u64, soft: OutputLimit) -> bool {
-        let len = self.out.len();
+    /// the output was above the soft limit for as long as that allows. To be asked now and then. A subscriber's limits are those of its class alone:
+    /// what fills its output are not its own commands.
+    pub(super) fn is_unread(&mut self, now_ms: u64, soft: OutputLimit, subscribed: bool) -> bool {
+        let len = self.unsent_bytes();
         let stuck = match self.stuck_since {
-            _ if len <= limits::OUTPUT_PAUSE_BYTES => None,
+            _ if subscribed || len <= limits::OUTPUT_PAUSE_BYTES => None,
             Some((since_ms, taken)) if taken == self.taken_bytes => Some((since_ms, taken)),
             _ => Some((now_ms, self.taken_bytes)),
         };
@@ -153,7 +163,7 @@ impl Session {
         keep: impl FnOnce(&T) -> bool,
         write: impl FnOnce(&mut ReplyBuf) -> T,
     ) -> T {
-        let (buffer, settled) = if self.slots.is_empty() { (&mut self.out, true) } else { (&mut self.parked, false) };
+        let (buffer, settled) = if self.slots.is_empty() { (self.out.tail(), true) } else { (&mut self.parked, false) };
         buffer.set_protocol(protocol);
         let start = buffer.len();
         let result = write(buffer);
@@ -168,10 +178,11 @@ impl Session {
     }
 
     /// Appends bytes that are no reply, behind every reply that is here: a client that hears that a value has changed must not be told the old one
-    /// afterwards. They wait for no reply that is still to come, unless it is ahead of one that is here.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
-        if let Some(held) = &mut self.held_pushes {
-            held.extend_from_slice(bytes);
+    /// afterwards. They wait for no reply that is still to come, unless it is ahead of one that is here, or tells what the pushes are about.
+    pub(super) fn push(&mut self, bytes: &Rc<[u8]>) {
+        if self.holds_pushes {
+            self.held_bytes += bytes.len();
+            self.held.push(Rc::clone(bytes));
             return;
         }
         let ready = self.slots.iter_mut().rev().find_map(|slot| match slot {
@@ -179,7 +190,7 @@ impl Session {
             Slot::Waiting { .. } => None,
         });
         let Some((start, len)) = ready else {
-            self.out.bytes_mut().extend_from_slice(bytes);
+            self.out.push(bytes);
             self.batch_end = self.first_seq;
             return;
         };
@@ -193,14 +204,33 @@ impl Session {
         *len += bytes.len();
     }
 
-    /// Holds pushes back until nothing is outstanding any more. For a command that ends by itself.
+    /// Lets pushes wait for the reply that was asked for last.
     pub(super) fn hold_pushes(&mut self) {
-        self.held_pushes.get_or_insert_default();
+        self.holds_pushes = true;
+    }
+
+    /// Sends the pushes on that waited for a reply, which is there now.
+    pub(super) fn release_pushes(&mut self) {
+        if std::mem::take(&mut self.holds_pushes) && !self.held.is_empty() {
+            self.held_bytes = 0;
+            for bytes in std::mem::take(&mut self.held) {
+                self.push(&bytes);
+            }
+        }
+    }
+
+    /// Forgets all output: the client takes too little of it.
+    pub(super) fn overflow(&mut self) {
+        self.overflowed = true;
+        self.out = Output::default();
+        self.held = Vec::new();
+        self.held_bytes = 0;
     }
 
     /// Bytes of replies and pushes that the socket has not taken.
+    #[inline]
     pub(super) fn unsent_bytes(&self) -> usize {
-        self.out.len()
+        self.out.len() + self.held_bytes
     }
 
     /// Takes a place in the order of replies for one that comes from elsewhere.
@@ -219,7 +249,7 @@ impl Session {
         };
         let reply = if discard { &[] } else { reply };
         if index == 0 {
-            self.out.bytes_mut().extend_from_slice(reply);
+            self.out.tail().bytes_mut().extend_from_slice(reply);
             self.slots.pop_front();
             self.first_seq = self.first_seq.wrapping_add(1);
         } else {
@@ -229,16 +259,14 @@ impl Session {
             return;
         }
         while let Some(&Slot::Ready { start, len }) = self.slots.front() {
-            self.out.bytes_mut().extend_from_slice(&self.parked.as_bytes()[start..start + len]);
+            self.out.tail().bytes_mut().extend_from_slice(&self.parked.as_bytes()[start..start + len]);
             self.slots.pop_front();
             self.first_seq = self.first_seq.wrapping_add(1);
         }
         if self.slots.is_empty() {
             self.parked.truncate(0);
             self.forwarded_bytes = 0;
-            if let Some(held) = self.held_pushes.take() {
-                self.out.bytes_mut().extend_from_slice(&held);
-            }
+            self.release_pushes();
         }
     }
 

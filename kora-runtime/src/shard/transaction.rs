@@ -522,13 +522,13 @@ fn store(core: &mut Core, client_id: u64, writes: Vec<Write>, effects: Vec<Effec
     core.acting_client = client_id;
     for Write { db, key, value } in writes {
         if let Some(value) = value {
-            super::cx::ShardCx::new(core, Call::internal(db)).attach(db, &key, value);
+            super::cx::ShardCx::new(core, Call::internal(db)).attach_quietly(db, &key, value);
             // Whoever looked for it while it was away saw nothing and does not look again by itself.
             core.attention |= core.waiters.touched(db, &key);
         }
     }
     for effect in effects {
-        core.changed(effect.db, effect.event, &effect.key);
+        core.changed_elsewhere(&effect);
     }
 }
 

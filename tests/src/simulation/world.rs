@@ -52,6 +52,10 @@ pub struct World {
     /// Unix milliseconds; a shard reads it when a tick begins.
     now_ms: u64,
     replies: Vec<(usize, Vec<u8>)>,
+    /// What has come to each client of a reply that is not whole yet.
+    begun: Vec<Vec<u8>>,
+    /// Clients that do not read.
+    idle: Vec<bool>,
     /// Shards whose tick has not ended.
     in_tick: Vec<bool>,
 }
@@ -87,7 +91,7 @@ impl World {
                     config: Config::default(),
                     host: Arc::clone(&host),
                     now_ms: START_MS,
-                    extensions: kora_runtime::table::Extensions::default(),
+                    extensions: kora_ext::extensions(id),
                     busy_extensions: kora_runtime::table::Extensions::default(),
                 })
             })
@@ -105,7 +109,8 @@ impl World {
         let in_tick = vec![false; shape.shards];
         let traced = std::env::var_os("KORA_TRACE").is_some();
         let (looked_at, replies) = (Vec::new(), Vec::new());
-        Self { in_tick, shards, ways, clients, looked_at, traced, now_ms: START_MS, replies }
+        let (begun, idle) = (vec![Vec::new(); shape.clients], vec![false; shape.clients]);
+        Self { in_tick, shards, ways, clients, looked_at, traced, now_ms: START_MS, replies, begun, idle }
     }
 
     /// A client sends a command.
@@ -189,7 +194,9 @@ impl World {
                     continue;
                 };
                 self.looked_at.push(client);
-                self.take_output(client);
+                if !self.idle[client] {
+                    self.take_output(client);
+                }
             }
             // Room in the output lets a client that had stalled go on.
             self.shards[at].take_dirty(&mut dirty);
@@ -197,6 +204,7 @@ impl World {
         self.in_tick[at] |= self.shards[at].has_outgoing();
     }
 
+    /// Lets a client read what its shard has for it now. A big message comes in pieces.
     fn take_output(&mut self, client: usize) {
         let (at, session) = self.place(client);
         let output = std::mem::take(self.shards[at].output(session));
@@ -204,13 +212,30 @@ impl World {
             return;
         }
         self.shards[at].wrote(session, output.len());
-        let mut rest = output.as_slice();
-        while let Some(len) = skip_value(rest) {
-            self.trace(|| format!("{at} → client {client}: {}", rest[..len].escape_ascii()));
-            self.replies.push((client, rest[..len].to_vec()));
-            rest = &rest[len..];
+        let mut begun = std::mem::take(&mut self.begun[client]);
+        begun.extend_from_slice(&output);
+        let mut done = 0;
+        while let Some(len) = skip_value(&begun[done..]) {
+            self.trace(|| format!("{at} → client {client}: {}", begun[done..done + len].escape_ascii()));
+            self.replies.push((client, begun[done..done + len].to_vec()));
+            done += len;
         }
-        assert!(rest.is_empty(), "half a reply: {:?}", rest.escape_ascii().to_string());
+        begun.drain(..done);
+        self.begun[client] = begun;
+    }
+
+    /// Whether a client reads what comes for it.
+    pub fn set_reading(&mut self, client: usize, reads: bool) {
+        self.idle[client] = !reads;
+        if reads {
+            self.take_output(client);
+            self.collect(self.place(client).0);
+        }
+    }
+
+    /// True when no reply has come in part.
+    pub fn has_whole_replies(&self) -> bool {
+        self.begun.iter().all(Vec::is_empty)
     }
 
     /// Lets time pass; shards see it when they begin a tick.
@@ -233,6 +258,7 @@ impl World {
     /// Does all background work that waits.
     pub fn maintain(&mut self) {
         self.shards.iter_mut().for_each(|shard| while shard.maintain() {});
+        self.in_tick.fill(true);
     }
 
     /// Does one slice of background work on each shard.
@@ -306,6 +332,8 @@ impl World {
         let (shard, session) = self.place(client);
         self.shards[shard].close(session);
         self.clients[client] = Some((shard, self.shards[shard].open(peer_of(client))));
+        self.begun[client].clear();
+        self.in_tick[shard] = true;
     }
 
     /// The shards, to look at.

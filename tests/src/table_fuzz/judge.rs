@@ -49,6 +49,8 @@ struct Manners {
     may_change_protocol: bool,
     /// It is there to fail inside.
     may_fail: bool,
+    /// It answers by one message for each of its words.
+    answers_by_messages: bool,
 }
 
 /// The commands that do not simply answer once, all of them.
@@ -63,7 +65,29 @@ fn manners(id: Option<CommandId>, last_word: &[u8]) -> Manners {
         may_close: matches!(id, Some(CommandId::Quit | CommandId::Shutdown | CommandId::ClientKill)),
         may_change_protocol: matches!(id, Some(CommandId::Hello)),
         may_fail: matches!(id, Some(CommandId::DebugPanic)),
+        answers_by_messages: id.is_some_and(subscribes),
     }
+}
+
+/// The commands that change what a client has subscribed to.
+pub fn subscribes(id: CommandId) -> bool {
+    use CommandId::{Psubscribe, Punsubscribe, Ssubscribe, Subscribe, Sunsubscribe, Unsubscribe};
+    matches!(id, Subscribe | Psubscribe | Ssubscribe | Unsubscribe | Punsubscribe | Sunsubscribe)
+}
+
+/// Checks the confirmations of such a command.
+fn check_confirmations(replies: &[Vec<u8>], protocol: Protocol) -> Result<(), String> {
+    for reply in replies {
+        let three = match decode(reply) {
+            Ok(Some((Value::Push(items), _))) if protocol == Protocol::Resp3 => items,
+            Ok(Some((Value::Array(items), _))) if protocol == Protocol::Resp2 => items,
+            _ => return Err(format!("is not confirmed by {}", reply.escape_ascii())),
+        };
+        if !matches!(three[..], [Value::Bulk(_), Value::Bulk(_) | Value::Null, Value::Integer(0..)]) {
+            return Err(format!("is not confirmed by {}", reply.escape_ascii()));
+        }
+    }
+    Ok(())
 }
 
 /// What the words name, and how many arguments follow.
@@ -128,6 +152,10 @@ pub fn judge(exchange: &Exchange<'_>, bounds: &Bounds) -> Result<Option<Value>, 
     let bytes: usize = exchange.replies.iter().map(Vec::len).sum();
     if bytes > bounds.reply_bytes_max {
         return Err(format!("replied with {bytes} bytes, the bound is {}", bounds.reply_bytes_max));
+    }
+    let is_error = |reply: &Vec<u8>| reply.first() == Some(&b'-');
+    if manners.answers_by_messages && !exchange.replies.is_empty() && !is_error(&exchange.replies[0]) {
+        return check_confirmations(exchange.replies, exchange.protocol).map(|()| None);
     }
     let reply = match exchange.replies {
         [] if manners.may_be_silent => return Ok(None),

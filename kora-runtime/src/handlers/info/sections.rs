@@ -4,7 +4,7 @@
 //! Start at [`Sections::asked`] and [`write()`].
 //!
 //! A line whose value is written here and not looked up is about something that this version does not have: replication, files, scripts,
-//! subscriptions, blocking. The value is the true one as long as that is so.
+//! blocking. The value is the true one as long as that is so.
 
 use std::fmt::{Display, Write};
 
@@ -252,7 +252,8 @@ fn stats(facts: &Facts, text: &mut Text) {
     text.numbers(facts, &["rejected_connections"]);
     text.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
     text.numbers(facts, &["expired_keys", "evicted_keys", "keyspace_hits", "keyspace_misses"]);
-    text.zeros(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks"]);
+    text.numbers(facts, &["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"]);
+    text.zeros(&["latest_fork_usec", "total_forks"]);
     text.numbers(facts, &["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"]);
     text.line("unexpected_error_replies", 0);
     text.numbers(facts, &["total_error_replies", "total_reads_processed", "total_writes_processed"]);
