@@ -18,7 +18,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "clients"))
 from harness import TARGET, Server, ServerError, Wire, encode  # noqa: E402
 
-CONNECTIONS = 8
+CONNECTIONS = 64
 KEYS = 10_000
 SCRIPT = "local v = redis.call('GET', KEYS[1]) if v then return redis.call('SET', KEYS[1], ARGV[1]) end return 0"
 REDIS = 'redis-server --port {port} --dir {dir} --save ""'

@@ -70,23 +70,23 @@ pub fn arm(table: &Table, row: &Row) -> TokenStream {
     } else {
         (quote!(), quote!(args::#id::parse(argv)?,))
     };
+    let extension = traits::is_extension(table, row);
     // The arguments are parsed before the extension is taken from its place.
+    let (setup, words) = match (extension, row.args.is_empty()) {
+        (true, false) => (quote!(let words = args::#id::parse(argv)?;), quote!(words,)),
+        _ => (quote!(), quote!()),
+    };
     let call = |writer: TokenStream| {
-        if !traits::is_extension(table, row) {
+        if !extension {
             return quote!(#trait_ident::#method(handlers, #arguments #writer)?);
         }
         let slot = names::ident(&names::snake(&row.group.value));
-        let (parse, words) = match row.args.is_empty() {
-            true => (quote!(), quote!()),
-            false => (quote!(let words = args::#id::parse(argv)?;), quote!(words,)),
+        let run = if words.is_empty() && writer.is_empty() {
+            quote!(#trait_ident::#method)
+        } else {
+            quote!(|extension, cx| #trait_ident::#method(extension, cx, #words #writer))
         };
-        quote!({
-            #parse
-            handlers.extended(
-                |extensions| &mut extensions.#slot,
-                |extension, cx| #trait_ident::#method(extension, cx, #words #writer),
-            )?
-        })
+        quote!(handlers.extended(|extensions| &mut extensions.#slot, #run)?)
     };
     let run = match traits::output(row) {
         Output::Returned(reply) => write_returned(&reply, &call(quote!())),
@@ -107,6 +107,7 @@ pub fn arm(table: &Table, row: &Row) -> TokenStream {
     quote! {
         CommandId::#id => {
             #check
+            #setup
             #run
         }
     }

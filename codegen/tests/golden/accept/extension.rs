@@ -349,19 +349,17 @@ pub fn dispatch<H: Handlers>(
             }
         }
         CommandId::DocFind => {
-            {
-                let words = args::DocFind::parse(argv)?;
-                handlers
-                    .extended(
-                        |extensions| &mut extensions.doc,
-                        |extension, cx| DocCommands::doc_find(
-                            extension,
-                            cx,
-                            words,
-                            ArrayReply::new(reply),
-                        ),
-                    )?
-            };
+            let words = args::DocFind::parse(argv)?;
+            handlers
+                .extended(
+                    |extensions| &mut extensions.doc,
+                    |extension, cx| DocCommands::doc_find(
+                        extension,
+                        cx,
+                        words,
+                        ArrayReply::new(reply),
+                    ),
+                )?;
         }
         _ => return Err(CommandError::Internal),
     }
