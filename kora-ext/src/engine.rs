@@ -100,6 +100,7 @@ impl Engine {
             let peers = mailboxes.clone();
             let (clock, host, config) = (clock.clone(), Arc::clone(&host), config.clone());
             let run = move || {
+                let (extensions, busy_extensions) = crate::extensions(id);
                 let options = ShardOptions {
                     id,
                     shards,
@@ -108,8 +109,8 @@ impl Engine {
                     config,
                     host: Arc::clone(&host) as Arc<dyn kora_runtime::host::Host>,
                     now_ms: clock.now_ms(),
-                    extensions: crate::extensions(id),
-                    busy_extensions: kora_runtime::table::Extensions::default(),
+                    extensions,
+                    busy_extensions,
                 };
                 let driver = Driver::new(options, peers, clock, host);
                 let local = tokio::task::LocalSet::new();

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod host;
 pub mod pubsub;
 pub mod script;
+pub mod scripting;
 
 pub use clock::Clock;
 pub use embedded::{Database, Options};
@@ -18,7 +19,10 @@ pub use engine::{Engine, EngineOptions};
 use kora_runtime::shard::message::ShardId;
 use kora_runtime::table::Extensions;
 
-/// What a shard of this number is extended by.
-pub fn extensions(shard: ShardId) -> Extensions {
-    Extensions { pubsub: Some(Box::new(pubsub::PubSub::new(shard))) }
+/// What a shard of this number is extended by, and by what while a script of it is stuck.
+pub fn extensions(shard: ShardId) -> (Extensions, Extensions) {
+    let (scripting, twin) = scripting::Scripting::pair();
+    let extensions =
+        Extensions { pubsub: Some(Box::new(pubsub::PubSub::new(shard))), scripting: Some(Box::new(scripting)) };
+    (extensions, Extensions { pubsub: None, scripting: Some(Box::new(twin)) })
 }

@@ -295,6 +295,8 @@ flags! {
     LOADING = 7, "loading";
     /// Allowed on a stale replica.
     STALE = 8, "stale";
+    /// Runs a script. Redis says of the same commands that MONITOR does not show them.
+    RUNS_SCRIPTS = 19, "skip_monitor";
     /// Never in the slow log.
     SKIP_SLOWLOG = 9, "skip_slowlog";
     /// O(1) or O(log n).
@@ -315,8 +317,6 @@ flags! {
     TOUCHES_ARBITRARY_KEYS = 17, "touches_arbitrary_keys";
     /// Its arguments are secrets.
     NOAUTH_ARGS = 18, "";
-    /// Runs a script.
-    RUNS_SCRIPTS = 19, "";
 }
 
 impl Flags {

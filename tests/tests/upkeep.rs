@@ -132,3 +132,26 @@ fn a_client_above_its_soft_limit_has_its_seconds() {
     world.close_idle();
     assert!(world.is_over(0));
 }
+
+#[test]
+fn a_client_that_was_killed_leaves_its_session_to_another() {
+    let mut world = World::new(1, Shape { shards: 1, clients: 2, ..Shape::default() });
+    let id = world.client_id(0).expect("it is connected");
+    world.send(1, &["CLIENT", "KILL", "ID", &id.to_string()]);
+    // It goes, and another comes and waits, before the shard looks at whom to close.
+    world.disconnect(0);
+    world.connect(0, 0);
+    world.send(0, &["BLPOP", "k", "0"]);
+    while world.moves() > 0 {
+        world.make_move(0);
+    }
+    assert_eq!(world.take_replies(), [(1, b":1\r\n".to_vec())]);
+    assert!(world.is_waiting(0), "the newcomer was not killed");
+    world.send(1, &["RPUSH", "k", "v"]);
+    while world.moves() > 0 {
+        world.make_move(0);
+    }
+    let mut replies = world.take_replies();
+    replies.sort();
+    assert_eq!(replies, [(0, b"*2\r\n$1\r\nk\r\n$1\r\nv\r\n".to_vec()), (1, b":1\r\n".to_vec())]);
+}

@@ -4,7 +4,7 @@
 
 use crate::diagnostic::Report;
 use crate::emit::info::CATEGORIES;
-use crate::model::{Access, Arg, Route, Row, Shape, Surplus, Type, Wal};
+use crate::model::{Access, Arg, Flag, Route, Row, Shape, Surplus, Type, Wal};
 use crate::suggest;
 
 /// `since` is a version, of Redis or `kora …`.
@@ -109,6 +109,8 @@ pub(super) fn wal_of_reads(row: &Row, report: &mut Report) {
             format!("{} writes, but nothing of it is logged", row.name.value),
             "`wal` is \"command\" or \"effects\"",
         ),
+        // A script's commands write, whatever its own row says.
+        (Access::None, Wal::Effects) if row.flags.iter().any(|flag| flag.value == Flag::RunsScripts) => {}
         (Access::Read | Access::None, Wal::Command | Wal::Effects) => report.error_with_help(
             row.wal.at,
             format!("{} does not write, so there is nothing to log", row.name.value),

@@ -63,6 +63,7 @@ pub struct Scripts<C> {
     bytes_max: usize,
     heap_bytes_max: usize,
     runs: u32,
+    compilations: u64,
 }
 
 struct Interpreter<C> {
@@ -91,6 +92,7 @@ impl<C: Caller + 'static> Scripts<C> {
             bytes_max,
             heap_bytes_max,
             runs: 0,
+            compilations: 0,
         }
     }
 
@@ -141,6 +143,11 @@ impl<C: Caller + 'static> Scripts<C> {
     /// Forgets all scripts, and with them whatever they changed in the interpreter: SCRIPT FLUSH.
     pub fn flush(&mut self) {
         *self = Self::new(self.scripts_max, self.bytes_max, self.heap_bytes_max);
+    }
+
+    /// How many scripts have been compiled and cached: more than before when one was new.
+    pub fn compilations(&self) -> u64 {
+        self.compilations
     }
 
     /// How many scripts are cached.
@@ -230,6 +237,7 @@ impl<C: Caller + 'static> Scripts<C> {
             .raw_set(slot, function)
             .map_err(|error| ScriptError::Interpreter(super::budget::Fault::Lua(error).text()))?;
         let script = Script { digest, slot, header };
+        self.compilations += 1;
         self.bytes += text.len();
         self.entries.insert(digest, Entry { script, bytes: text.len(), stays, used: false });
         if !stays {

@@ -196,6 +196,17 @@ parameters! {
             some are declared invalid. 0 is no limit.",
         read_by: "client-side caching",
     }
+    busy_reply_threshold ("lua-time-limit"): u32 = "busy-reply-threshold" {
+        kind: COUNT, default: 5000, change: Change::AtRunTime,
+        help: "Milliseconds after which a script that runs is taken for stuck: other clients of its shard are answered with BUSY, \
+            and SCRIPT KILL works. 0 is never.",
+        read_by: "scripts, now and then while they run",
+    }
+    lua_heap_max: usize = "lua-heap-max" {
+        kind: Kind::Bytes(4 * limits::MIB as u64, limits::GIB as u64), default: 64 * limits::MIB, change: Change::AtRunTime,
+        help: "Bytes that the interpreter of scripts may take on one shard, and the interpreter of functions as well, beside the words a script is given.",
+        read_by: "scripts, when they begin",
+    }
     active_expire_effort: u32 = "active-expire-effort" {
         kind: Kind::Integer(1, 10), default: 1, change: Change::AtRunTime,
         help: "How much time the sweep for expired keys may take, from 1 to 10.",

@@ -90,6 +90,16 @@ pub struct ScriptState {
     pub started_ns: std::cell::Cell<u64>,
     /// What runs, for FUNCTION STATS: the function's name and the words of the command.
     pub subject: std::cell::RefCell<(String, Vec<Vec<u8>>)>,
+    /// Bytes of the interpreters' heaps.
+    pub heap_bytes: std::cell::Cell<usize>,
+    /// Scripts that are cached.
+    pub scripts: std::cell::Cell<usize>,
+    /// Bytes of their texts.
+    pub script_bytes: std::cell::Cell<usize>,
+    /// Function libraries.
+    pub libraries: std::cell::Cell<usize>,
+    /// Their functions.
+    pub functions: std::cell::Cell<usize>,
 }
 
 /// Lets the shard answer its clients until the unit is resumed. False, at once, where a script has no stack of its own and cannot step aside.
@@ -308,35 +318,72 @@ impl Shard {
 impl Core {
     /// What a client reads while a script is stuck.
     fn busy_error(&self) -> CommandError {
-        CommandError::Text(if self.script.is_function.get() {
-            "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
-        } else {
-            "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
-        })
+        CommandError::Text(if self.script.is_function.get() { BUSY_FUNCTION } else { BUSY_SCRIPT })
     }
 
-    fn kill_script(&self, function: bool) -> Result<(), CommandError> {
+    fn kill_script(&self, function: bool) -> Killed {
         let script = &self.script;
         if !script.running.get() {
-            return Err(CommandError::Text("NOTBUSY No scripts in execution right now."));
+            return Killed::NotBusy;
         }
-        if script.is_function.get() != function {
-            return Err(CommandError::Text(if function {
-                "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
-            } else {
-                "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
-            }));
+        match (script.is_function.get(), function) {
+            (true, false) => return Killed::IsFunction,
+            (false, true) => return Killed::IsScript,
+            _ => {}
         }
         if script.wrote.get() {
-            return Err(CommandError::Text(
-                "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or \
-                 kill the server in a hard way using the SHUTDOWN NOSAVE command.",
-            ));
+            return Killed::Wrote;
         }
         script.killed.set(true);
-        Ok(())
+        Killed::Yes
     }
 }
+
+/// What came of SCRIPT KILL or FUNCTION KILL on a shard; the number travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Killed {
+    /// Nothing runs there.
+    NotBusy = 0,
+    /// What runs is a function, and a script was meant.
+    IsFunction = 1,
+    /// What runs is a script, and a function was meant.
+    IsScript = 2,
+    /// It has written and cannot be ended.
+    Wrote = 3,
+    /// It ends.
+    Yes = 4,
+}
+
+impl Killed {
+    /// What to tell a client of what came of it on all shards.
+    pub(super) fn of_all(outcomes: &[i64]) -> Self {
+        match outcomes.iter().max() {
+            Some(4) => Self::Yes,
+            Some(3) => Self::Wrote,
+            Some(2) => Self::IsScript,
+            Some(1) => Self::IsFunction,
+            _ => Self::NotBusy,
+        }
+    }
+
+    /// Writes the reply.
+    pub(super) fn write(self, reply: &mut ReplyBuf) {
+        let text = match self {
+            Self::Yes => return reply.ok(),
+            Self::NotBusy => "NOTBUSY No scripts in execution right now.",
+            Self::IsFunction => BUSY_FUNCTION,
+            Self::IsScript => BUSY_SCRIPT,
+            Self::Wrote => {
+                "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill \
+                 the server in a hard way using the SHUTDOWN NOSAVE command."
+            }
+        };
+        reply.error(&CommandError::Text(text));
+    }
+}
+
+const BUSY_SCRIPT: &str = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+const BUSY_FUNCTION: &str = "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
 
 impl ShardCx<'_> {
     /// What the script that runs on this shard lets others know, and they it.
@@ -345,10 +392,7 @@ impl ShardCx<'_> {
     }
 
     /// SCRIPT KILL and FUNCTION KILL on this shard.
-    ///
-    /// # Errors
-    /// Redis's, when nothing runs here or it has written already.
-    pub fn kill_script(&self, function: bool) -> Result<(), CommandError> {
+    pub fn kill_script(&self, function: bool) -> Killed {
         self.core.kill_script(function)
     }
 

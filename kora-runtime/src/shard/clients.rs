@@ -221,6 +221,10 @@ impl Clients {
     pub fn remove(&mut self, session: u32) {
         if let Some(client) = self.slots[session as usize].take() {
             self.sessions.remove(&client.id);
+            if client.kill {
+                // Who gets this session next was not killed.
+                self.killed.retain(|other| *other != session);
+            }
         }
     }
 

@@ -64,3 +64,26 @@ pub fn home_reply(_: Argv<'_>, parts: &[&[u8]], reply: &mut ReplyBuf) {
 fn elements_of(part: &[u8]) -> impl Iterator<Item = &[u8]> {
     array_elements(part).into_iter().flatten()
 }
+
+/// What every shard says alike: the first part.
+pub fn first(_: Argv<'_>, parts: &[&[u8]], reply: &mut ReplyBuf) {
+    reply.bytes_mut().extend_from_slice(parts[0]);
+}
+
+/// SCRIPT KILL and FUNCTION KILL: one shard that has ended its script is enough; else the worst of the reasons why none has. Parts are the numbers of
+/// [`Killed`](super::busy::Killed).
+pub fn script_kill(_: Argv<'_>, parts: &[&[u8]], reply: &mut ReplyBuf) {
+    let outcomes: Vec<i64> = parts.iter().filter_map(|part| integer_of(part)).collect();
+    super::busy::Killed::of_all(&outcomes).write(reply);
+}
+
+/// FUNCTION STATS: the part of a shard on which something runs, if there is one.
+pub fn function_stats(_: Argv<'_>, parts: &[&[u8]], reply: &mut ReplyBuf) {
+    let runs = |part: &&&[u8]| {
+        let head = [&b"*4\r\n$14\r\nrunning_script\r\n"[..], b"%2\r\n$14\r\nrunning_script\r\n"];
+        let rest = head.iter().find_map(|head| part.strip_prefix(*head)).unwrap_or_default();
+        rest.starts_with(b"*") && !rest.starts_with(b"*-1") || rest.starts_with(b"%")
+    };
+    let shown = parts.iter().find(runs).or(parts.first()).copied().unwrap_or_default();
+    reply.bytes_mut().extend_from_slice(shown);
+}

@@ -664,8 +664,11 @@ impl Shard {
         expiring || dropping || tidying
     }
 
-    /// Closes the clients that `matches` picks, once their outstanding replies are in.
+    /// Closes the clients that `matches` picks, once their outstanding replies are in. A script that is stuck would never let that happen: it ends.
     pub fn kill_clients(&mut self, matches: impl FnMut(&Client) -> bool) {
+        if self.is_busy() {
+            self.core.script.killed.set(true);
+        }
         self.core.clients.kill(matches);
     }
 

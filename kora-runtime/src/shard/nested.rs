@@ -37,6 +37,13 @@ pub struct NestedCall {
 }
 
 impl ShardCx<'_> {
+    /// What the commands of a script run under that this command begins.
+    pub fn nested_call(&self, may_write: bool) -> NestedCall {
+        NestedCall { call: Call { nested: true, ..self.call }, may_write }
+    }
+}
+
+impl ShardCx<'_> {
     /// Runs one command of a script, name and arguments in `words`, and appends its reply, which may be an error reply.
     ///
     /// # Errors
@@ -65,6 +72,9 @@ impl ShardCx<'_> {
             return select(nested, argv, reply);
         }
         self.may_run_here(nested.call.db, id, argv)?;
+        if info.access == Access::Write {
+            self.core.script.wrote.set(true);
+        }
         reply.set_protocol(nested.call.protocol);
         let call = Call { nested: true, ..nested.call };
         execute_merged(self.core, call, id, argv, reply);

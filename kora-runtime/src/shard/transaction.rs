@@ -30,7 +30,7 @@ use super::watch;
 use crate::argv::{Argv, Span};
 use crate::keyspace::{Detached, Keyspace};
 use crate::reply::ReplyBuf;
-use crate::table::{CommandId, Flags, Merge};
+use crate::table::{Access, CommandId, Flags, Merge};
 
 /// The shard that gives transactions their order.
 pub const SEQUENCER: ShardId = 0;
@@ -42,6 +42,8 @@ enum Waiting {
     Part { txn: TxnId, part: Part },
     /// An ordinary command of one shard that met an intent.
     Command { to: Target, call: Call, frame: Vec<u8> },
+    /// A part of a scattered command that names keys, and met an intent.
+    Scattered { txn: TxnId, call: Call, frame: Vec<u8> },
 }
 
 /// Where the reply of a parked command goes.
@@ -272,9 +274,16 @@ impl Transactions {
                 }
             }
             TxnMessage::Scatter { txn, call, frame } => {
-                let outcome = Outcome::Reply(self.run_frame(core, call, &frame, execute_part));
-                let done = TxnMessage::Done { txn, participant: self.id, outcome };
-                steps.push(Step::Send(txn.coordinator(), done));
+                let id = read_frame(&frame, &mut self.spans);
+                // A change under way may have been answered already: who watches its key from now on is not to hear of it.
+                let scope = (id == CommandId::Watch).then(|| scope_of(id, Argv::new(&frame, &self.spans)));
+                match scope.filter(|scope| self.intents.scope_conflicts(scope)) {
+                    Some(scope) => {
+                        let (ticket, _) = self.intents.enqueue(scope);
+                        self.waiting.insert(ticket, Waiting::Scattered { txn, call, frame });
+                    }
+                    None => self.run_scattered(core, txn, call, &frame, steps),
+                }
             }
             TxnMessage::Done { txn, participant, outcome } => self.done(core, txn, participant, outcome, steps),
             TxnMessage::Step { txn, work, call } => {
@@ -353,6 +362,10 @@ impl Transactions {
                 steps.push(Step::Reply(to, reply));
                 true
             }
+            Waiting::Scattered { txn, call, frame } => {
+                self.run_scattered(core, txn, call, &frame, steps);
+                true
+            }
             Waiting::Part { txn, part } => {
                 let holds_flush = matches!(part.work, Work::Run(_));
                 let outcome = self.perform(core, part.call, part.work);
@@ -364,6 +377,11 @@ impl Transactions {
                 false
             }
         }
+    }
+
+    fn run_scattered(&mut self, core: &mut Core, txn: TxnId, call: Call, frame: &[u8], steps: &mut Vec<Step>) {
+        let outcome = Outcome::Reply(self.run_frame(core, call, frame, execute_part));
+        steps.push(Step::Send(txn.coordinator(), TxnMessage::Done { txn, participant: self.id, outcome }));
     }
 
     /// Does a participant's work under its intents.
@@ -628,7 +646,8 @@ pub fn scope_of(id: CommandId, argv: Argv<'_>) -> Scope {
     }
     if id.info().flags.contains(Flags::RUNS_SCRIPTS) {
         // It may touch keys of its shard that it does not declare.
-        return Scope::Whole(super::plan::mode_of(id.info().access));
+        let may_write = id.info().key_groups.iter().any(|group| group.access == Access::Write);
+        return Scope::Whole(if may_write { Mode::Exclusive } else { Mode::Shared });
     }
     let mut keys: Vec<(Box<[u8]>, Mode)> = Vec::new();
     let parsed = crate::table::keys(id, argv, &mut |index, access| {

@@ -253,7 +253,7 @@ mod tests {
         assert!(wrong(&[one.clone(), deed(10, 11, &[read("x", &["1", "no"])])]).contains("did nothing"));
         assert!(wrong(&[one, deed(10, 11, &[read("x", &["1", "who"])])]).contains("nobody appended"));
         let blind = deed(1, 9, &[append("x", "1"), read("x", &[])]);
-        assert!(wrong(&[blind]).contains("did itself"));
+        assert!(wrong(&[blind, deed(10, 11, &[read("x", &["1"])])]).contains("did itself"));
         let told = Action::Append { key: "x".to_owned(), element: "1".to_owned(), len: Some(2) };
         assert!(wrong(&[deed(1, 2, &[told]), deed(3, 4, &[read("x", &["1"])])]).contains("whose length was"));
     }

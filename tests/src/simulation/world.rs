@@ -83,6 +83,7 @@ impl World {
     pub fn in_process(seed: u64, shape: Shape, host: Arc<dyn Host>) -> Self {
         let mut shards: Vec<Shard> = (0..shape.shards)
             .map(|id| {
+                let (extensions, busy_extensions) = kora_ext::extensions(id);
                 Shard::new(ShardOptions {
                     id,
                     shards: shape.shards,
@@ -91,8 +92,8 @@ impl World {
                     config: Config::default(),
                     host: Arc::clone(&host),
                     now_ms: START_MS,
-                    extensions: kora_ext::extensions(id),
-                    busy_extensions: kora_runtime::table::Extensions::default(),
+                    extensions,
+                    busy_extensions,
                 })
             })
             .collect();
