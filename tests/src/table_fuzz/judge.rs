@@ -77,7 +77,7 @@ fn manners(info: Option<&CommandInfo>, last_word: &[u8]) -> Manners {
 
 /// Commands that change what a client has subscribed to: all shards take part, and the client's own puts the reply together.
 pub fn subscribes(info: &CommandInfo) -> bool {
-    matches!(info.route, Route::Scatter(Merge::Custom(_)))
+    info.group == "pubsub" && matches!(info.route, Route::Scatter(Merge::Custom(_)))
 }
 
 /// False for commands after which a connection may not be as it was before.
@@ -394,6 +394,60 @@ mod tests {
         }
         assert_eq!(verdict("CLIENT REPLY OFF", Resp2, &[]), Ok(()));
         assert_eq!(verdict("SHUTDOWN", Resp2, &[]), Ok(()));
+    }
+
+    /// What is made of MULTI, GET, a broken or a whole LPUSH, and EXEC.
+    fn transaction(push: &str, watched: bool, replies: &[&str]) -> Result<usize, String> {
+        let words = |line: &str| line.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
+        let (get, push) = (words("GET k"), words(push));
+        let replies: Vec<Vec<u8>> = replies.iter().map(|reply| reply.as_bytes().to_vec()).collect();
+        let replies: Vec<&Vec<u8>> = replies.iter().collect();
+        let bounds = Bounds { reply_bytes_max: 1000, ..Bounds::default() };
+        judge_transaction(&[&get, &push], Protocol::Resp2, watched, &replies, &bounds).map_err(|(_, what)| what)
+    }
+
+    #[test]
+    fn good_transactions_pass_and_faults_in_them_are_noticed() {
+        const QUEUED: &str = "+QUEUED\r\n";
+        let arity = "-ERR wrong number of arguments for 'lpush' command\r\n";
+        let whole = |watched, exec| transaction("LPUSH l a", watched, &["+OK\r\n", QUEUED, QUEUED, exec]);
+        assert_eq!(whole(false, "*2\r\n$-1\r\n:1\r\n"), Ok(2));
+        assert_eq!(whole(false, "*2\r\n-WRONGTYPE not this\r\n:1\r\n"), Ok(2));
+        assert_eq!(whole(true, "*-1\r\n"), Ok(0));
+        let aborted = |exec| transaction("LPUSH l", false, &["+OK\r\n", QUEUED, arity, exec]);
+        assert_eq!(aborted("-EXECABORT Transaction discarded because of previous errors.\r\n"), Ok(0));
+        for (said, complaint) in [
+            (whole(false, "*-1\r\n"), "EXEC (aborted: false) replies"),
+            (whole(false, "*1\r\n$-1\r\n"), "2 commands were queued, EXEC has 1 replies"),
+            (whole(false, "*2\r\n:1\r\n$-1\r\n"), "in EXEC: declared as `bulk?`"),
+            (whole(false, "*2\r\n*-1\r\n:1\r\n"), "in EXEC: declared as `bulk?`"),
+            (whole(false, "-EXECABORT why\r\n"), "EXEC (aborted: false) replies"),
+            (aborted("*1\r\n$-1\r\n"), "EXEC (aborted: true) replies"),
+            (transaction("LPUSH l", false, &["+OK\r\n", QUEUED, QUEUED, "*0\r\n"]), "should not be queued"),
+            (
+                transaction("LPUSH l a", false, &["+OK\r\n", QUEUED, ":1\r\n", "*1\r\n$-1\r\n"]),
+                "is answered inside MULTI",
+            ),
+            (transaction("LPUSH l a", false, &["+OK\r\n", QUEUED, "*1\r\n$-1\r\n"]), "got 2 replies before"),
+        ] {
+            let said = said.expect_err(complaint);
+            assert!(said.contains(complaint), "{said}");
+        }
+    }
+
+    #[test]
+    fn waiting_ends_with_the_null_of_arrays() {
+        let ended = |words: &str, reply: &str| {
+            let words: Vec<Vec<u8>> = words.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+            let (protocol, replies) = (Protocol::Resp2, [reply.as_bytes().to_vec()]);
+            let exchange =
+                Exchange { words: &words, protocol, whole: true, replies: &replies, waited: true, over: false };
+            judge(&exchange, &Bounds::default()).is_ok()
+        };
+        assert!(ended("BLMOVE a b LEFT LEFT 0", "*-1\r\n") && ended("BLPOP a 0", "-UNBLOCKED as was asked\r\n"));
+        assert!(!ended("BLMOVE a b LEFT LEFT 0", "$-1\r\n") && !ended("BLPOP a 0", "*2\r\n$1\r\na\r\n$1\r\nx\r\n"));
+        assert!(ended("WAIT 1 100", ":0\r\n") && !ended("WAIT 1 100", "*-1\r\n"));
+        assert!(!ended("LPOP a", "$-1\r\n"), "it may not wait");
     }
 
     #[test]
