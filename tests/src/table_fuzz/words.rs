@@ -58,6 +58,12 @@ const SCRIPTS: [&str; 9] = [
     "for i = 1, 100 do redis.call('RPUSH', KEYS[1] or 'l0', i) end return redis.call('LLEN', KEYS[1] or 'l0')",
 ];
 
+/// What redis-server 7.0.15 replies to FUNCTION DUMP, with one library and without any.
+const DUMPS: [&[u8]; 2] = [
+    b"\xf58#!lua name=b\nredis.register_function(\"f\",function() end)\n\0\xd2-F\x8e\xdej<\xcd",
+    b"\n\0]\x9b\\@\x0f\x7f\xa2\xda",
+];
+
 /// One command, its name included, and which argument of the row each word stands for.
 #[derive(Debug, Clone, Default)]
 pub struct Line {
@@ -270,6 +276,7 @@ impl<'r> Maker<'r> {
             (_, "function-code") => {
                 self.pick(&[FUNCTIONS, FUNCTIONS, "#!lua name=none\n", "#!lua name=none", SCRIPT]).into()
             }
+            (_, "serialized-value") if self.below(4) > 0 => DUMPS[self.below(DUMPS.len())].to_vec(),
             (_, "function") => self.pick(&["fn", "fn", "none"]).into(),
             (_, "library-name" | "library-name-pattern") => self.pick(&["lib", "l*", "none"]).into(),
             (_, "command" | "names") => self.command_name().into_bytes(),
