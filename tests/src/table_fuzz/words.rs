@@ -180,8 +180,9 @@ impl<'r> Maker<'r> {
         for (place, &at) in order.iter().enumerate() {
             let arg = &args[at];
             let next = order.get(place + 1).map(|next| &args[*next]);
-            if arg.name == "numkeys" && next.is_some_and(|next| next.multiple && next.token.is_none()) {
-                self.counted = 1 + self.below(3);
+            if let Some(next) = next.filter(|next| arg.name == "numkeys" && next.multiple && next.token.is_none()) {
+                let least = usize::from(!next.optional);
+                self.counted = least + self.below(3);
                 announced = Some(self.counted);
                 self.value(arg, self.counted.to_string().into_bytes());
                 continue;
@@ -248,6 +249,8 @@ impl<'r> Maker<'r> {
             ("key", _) => self.key().as_bytes().to_vec(),
             ("pattern", _) => self.pick(&["*", "s*", "?0", "[a-m]*", "[^s]?", "[", "\\", "", "*0*", "none"]).into(),
             ("integer", "cursor") => self.pick(&["0", "0", "0", "1", "5", "1024", "18446744073709551615"]).into(),
+            // Not fewer than the stream has.
+            (_, "entries-added") => self.pick(&["1000", "200", "3", "-1"]).into(),
             // Without a log there is nothing that could be kept here.
             (_, "numlocal") => self.pick(&["0", "0", "1", "-1"]).into(),
             ("integer", _) => self.integer().into_bytes(),
