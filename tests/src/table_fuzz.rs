@@ -1,45 +1,30 @@
 //! Every row of the table, with right and wrong words, on one shard and on several.
 //!
 //! Owns: what is run in which order, the process that the shards believe to be in, and the report of what went wrong. Refuses to know:
-//! what commands mean; the rows say which words they take and what they reply. The three parts are files of their own: the words,
-//! the declared types, the checks of one exchange.
+//! what commands mean; the rows say which words they take and what they reply. The parts are files of their own: the words,
+//! the declared types, the checks of one exchange, the world in which it takes place.
 //! Start at [`run`]. Everything follows from the seed.
 
 pub mod judge;
+mod rig;
 pub mod shape;
 pub mod words;
 
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kora_runtime::config::Config;
 use kora_runtime::host::{Host, HostFacts};
 use kora_runtime::random::Random;
-use kora_runtime::table::{CommandId, CommandInfo, Route};
+use kora_runtime::table::{CommandId, CommandInfo, Flags};
 
-use self::judge::{Bounds, Exchange, check_parsers, is_failure, judge, named, subscribes};
+use self::judge::{Bounds, leaves_its_connection_as_it_was, named, subscribes};
+use self::rig::{CLIENTS, Rig};
 use self::words::{EDGES, KEYS, Line, Maker, numeric_arguments};
-use crate::resp::{Protocol, Value, encode};
-use crate::simulation::Shape;
-use crate::simulation::world::World;
-
-/// The clients' protocols; the client's number is the index.
-const CLIENTS: [Protocol; 3] = [Protocol::Resp2, Protocol::Resp3, Protocol::Resp2];
-
-/// Unix milliseconds at which every run begins.
-const START_MS: u64 = 1_000_000;
-
-/// Steps of a world after which a command without a reply is given up.
-const MOVES_MAX: usize = 100_000;
 
 /// Different problems of one run that are shown.
 const PROBLEMS_MAX: usize = 25;
-
-/// Elements of the values that hold more than their packed form may, which is [`PACKED_ELEMENTS`].
-const BIG_VALUE_ELEMENTS: usize = 150;
-const PACKED_ELEMENTS: usize = 100;
 
 /// What is run.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +40,11 @@ pub enum Plan {
     Pipelines {
         /// How many pipelines.
         pipelines: usize,
+    },
+    /// Lines of all rows between MULTI and EXEC, several transactions on their way at once.
+    Transactions {
+        /// How many rounds; each client has one transaction in a round.
+        rounds: usize,
     },
 }
 
@@ -116,17 +106,25 @@ pub fn run(plan: Plan, options: Options) -> Vec<String> {
         match plan {
             Plan::Rows { lines } => run_row(id.info(), lines, options, &mut problems),
             Plan::Edges => run_edges(id.info(), options, &mut problems),
-            Plan::Pipelines { .. } => break,
+            Plan::Pipelines { .. } | Plan::Transactions { .. } => break,
         }
         if let Err(what) = check_growth(before, resident_bytes(), &options.bounds) {
             problems.note(id.info().name, &[], options, &what);
         }
     }
-    if let Plan::Pipelines { pipelines } = plan {
-        run_pipelines(pipelines, options, &mut problems);
-        if let Err(what) = check_growth(before, resident_bytes(), &options.bounds) {
-            problems.note("pipeline", &[], options, &what);
+    let together = match plan {
+        Plan::Rows { .. } | Plan::Edges => None,
+        Plan::Pipelines { pipelines } => {
+            run_pipelines(pipelines, options, &mut problems);
+            Some("pipeline")
         }
+        Plan::Transactions { rounds } => {
+            run_transactions(rounds, options, &mut problems);
+            Some("transaction")
+        }
+    };
+    if let (Some(together), Err(what)) = (together, check_growth(before, resident_bytes(), &options.bounds)) {
+        problems.note(together, &[], options, &what);
     }
     problems.shown
 }
@@ -197,7 +195,9 @@ fn run_row(info: &'static CommandInfo, lines: usize, options: Options, problems:
             }
         }
     }
-    if accepted == 0 && lines >= 100 {
+    // What ends a script that is stuck finds none.
+    let ends_scripts = info.group == "scripting" && info.flags.contains(Flags::ALLOW_BUSY);
+    if accepted == 0 && lines >= 100 && !ends_scripts {
         problems.note(info.name, &[], options, "not one line was accepted");
     }
     if let Err(what) = rig.find_empty_values() {
@@ -241,263 +241,90 @@ fn run_edges(info: &'static CommandInfo, options: Options, problems: &mut Proble
     }
 }
 
-/// Commands that change how their connection behaves, or the process around it, stay out of pipelines.
-fn fits_a_pipeline(info: &CommandInfo) -> bool {
+/// Commands that end connections, set a password or break something on purpose have their rows to themselves.
+fn fits_into_a_crowd(info: &CommandInfo) -> bool {
     use CommandId::{ClientKill, ConfigSet, DebugPanic, Shutdown};
-    info.route != Route::Connection
-        && !subscribes(info.id)
-        && !matches!(info.id, ClientKill | ConfigSet | DebugPanic | Shutdown)
+    !subscribes(info) && !matches!(info.id, ClientKill | ConfigSet | DebugPanic | Shutdown)
+}
+
+/// Commands that change how their connection behaves stay out of pipelines.
+fn fits_a_pipeline(info: &CommandInfo) -> bool {
+    fits_into_a_crowd(info) && leaves_its_connection_as_it_was(info)
+}
+
+/// Commands that end a transaction, or change how it replies, stay out of those. (A subscription is confirmed several times, in EXEC too.)
+fn fits_a_transaction(info: &CommandInfo) -> bool {
+    use CommandId::{ClientReply, Discard, Exec, Hello, Quit, Reset};
+    fits_into_a_crowd(info) && !matches!(info.id, ClientReply | Discard | Exec | Hello | Quit | Reset)
+}
+
+/// Up to seven lines of rows that fit, for each client.
+fn crowd(random: &mut Random, fits: fn(&CommandInfo) -> bool) -> Vec<Vec<Line>> {
+    let rows: Vec<_> = CommandId::ALL.iter().map(|id| id.info()).filter(|info| fits(info)).collect();
+    let line = |random: &mut Random| {
+        let info = rows[random.below(rows.len() as u64) as usize];
+        if random.below(4) == 0 { Maker::new(random).broken(info) } else { Maker::new(random).line(info) }
+    };
+    CLIENTS
+        .iter()
+        .map(|_| {
+            let lines: Vec<Line> = (0..random.below(8)).map(|_| line(random)).collect();
+            // A broken name may be another command's.
+            lines.into_iter().filter(|line| named(&line.words).is_none_or(|(info, _)| fits(info))).collect()
+        })
+        .collect()
 }
 
 fn run_pipelines(pipelines: usize, options: Options, problems: &mut Problems) {
-    let seed = options.seed.wrapping_mul(0x1_0000);
-    let mut random = Random::new(seed);
-    let rows: Vec<_> = CommandId::ALL.iter().map(|id| id.info()).filter(|info| fits_a_pipeline(info)).collect();
-    let mut rig = Rig::new(seed, options);
-    for turn in 0..pipelines {
-        let lines: Vec<Vec<Line>> = CLIENTS
+    run_crowds("pipeline", pipelines, options, problems, |rig, random| {
+        let lines = crowd(random, fits_a_pipeline);
+        rig.pipeline(&lines)
+    });
+}
+
+fn run_transactions(rounds: usize, options: Options, problems: &mut Problems) {
+    let mut run = 0;
+    run_crowds("transaction", rounds, options, problems, |rig, random| {
+        let lines = crowd(random, fits_a_transaction);
+        // Some watch keys, which others may change.
+        let watched: Vec<Vec<&str>> = CLIENTS
             .iter()
             .map(|_| {
-                (0..random.below(8))
-                    .map(|_| {
-                        let info = rows[random.below(rows.len() as u64) as usize];
-                        if random.below(4) == 0 {
-                            Maker::new(&mut random).broken(info)
-                        } else {
-                            Maker::new(&mut random).line(info)
-                        }
-                    })
-                    // A broken name may be another command's.
-                    .filter(|line| named(&line.words).is_none_or(|(info, _)| fits_a_pipeline(info)))
-                    .collect()
+                let (_, keys) = KEYS[random.below(KEYS.len() as u64) as usize];
+                keys[..random.below(3) as usize].to_vec()
             })
             .collect();
-        if let Err((words, what)) = rig.pipeline(&lines) {
-            problems.note("pipeline", &words, options, &format!("in pipeline {turn}: {what}"));
+        run += rig.transactions(&watched, &lines)?;
+        Ok(())
+    });
+    if run < rounds {
+        problems.note("transaction", &[], options, &format!("only {run} commands ran in {rounds} rounds"));
+    }
+}
+
+/// Lets a round happen so many times, in a fresh world now and then.
+fn run_crowds(
+    what: &str,
+    rounds: usize,
+    options: Options,
+    problems: &mut Problems,
+    mut round: impl FnMut(&mut Rig, &mut Random) -> Result<(), (Vec<Vec<u8>>, String)>,
+) {
+    let seed = options.seed.wrapping_mul(0x1_0000);
+    let mut random = Random::new(seed);
+    let mut rig = Rig::new(seed, options);
+    for turn in 0..rounds {
+        if let Err((words, wrong)) = round(&mut rig, &mut random) {
+            problems.note(what, &words, options, &format!("in {what} {turn}: {wrong}"));
             rig = Rig::new(seed + turn as u64, options);
         }
         if turn % 50 == 49 {
-            if let Err(what) = rig.find_empty_values() {
-                problems.note("pipeline", &[], options, &what);
+            if let Err(wrong) = rig.find_empty_values() {
+                problems.note(what, &[], options, &wrong);
             }
             rig = Rig::new(seed + turn as u64, options);
         }
     }
-}
-
-/// A world with clients of both protocols and keys of all types.
-struct Rig {
-    world: World,
-    host: Arc<Recorder>,
-    random: Random,
-    now_ms: u64,
-    seed: u64,
-    options: Options,
-}
-
-impl Rig {
-    fn new(seed: u64, options: Options) -> Self {
-        let host = Arc::new(Recorder { planted_panic: options.planted_panic, ..Recorder::default() });
-        let shape = Shape { shards: options.shards, clients: CLIENTS.len(), ..Shape::default() };
-        let world = World::in_process(seed, shape, Arc::clone(&host) as Arc<dyn Host>);
-        let mut rig = Self { world, host, random: Random::new(seed), now_ms: START_MS, seed, options };
-        rig.world.set_clock(rig.now_ms);
-        (0..CLIENTS.len()).for_each(|client| rig.greet(client));
-        rig.fill(seed);
-        rig
-    }
-
-    /// Makes a new connection speak its protocol.
-    fn greet(&mut self, client: usize) {
-        if CLIENTS[client] == Protocol::Resp3 {
-            self.world.send(client, &["HELLO", "3"]);
-            self.settle().expect("a greeting is answered");
-        }
-    }
-
-    /// Keys of all types, small and big ones, some with an expiry.
-    fn fill(&mut self, seed: u64) {
-        let many = |command: &str, element: &dyn Fn(usize) -> String, count: usize| {
-            let mut words: Vec<String> = command.split(' ').map(str::to_owned).collect();
-            words.extend((0..count).flat_map(|at| element(at).split(' ').map(str::to_owned).collect::<Vec<_>>()));
-            words
-        };
-        let packed = format!("hash-max-listpack-entries {PACKED_ELEMENTS} set-max-intset-entries {PACKED_ELEMENTS}");
-        let mut lines: Vec<Vec<String>> = vec![
-            many(&format!("CONFIG SET {packed}"), &|_| String::new(), 0),
-            many("MSET s0 m0m1m2 s1 m3 i0 7 f0 2.5", &|_| String::new(), 0),
-            vec!["SET".into(), "s2".into(), "m1 hello ".repeat(100)],
-            many("PEXPIRE s1 5000", &|_| String::new(), 0),
-        ];
-        for (at, count) in [3, 8, BIG_VALUE_ELEMENTS].into_iter().enumerate() {
-            lines.push(many(&format!("RPUSH l{at}"), &|element| format!("m{element}"), count));
-            lines.push(many(&format!("HSET h{at}"), &|element| format!("m{element} {element}"), count));
-            // One of the sets holds integers only.
-            lines.push(many(
-                &format!("SADD t{at}"),
-                &|element| if at == 1 { element.to_string() } else { format!("m{element}") },
-                count,
-            ));
-            lines.push(many(&format!("ZADD z{at}"), &|element| format!("{element} m{element}"), count));
-            lines.extend(
-                (1..=count).map(|ms| many(&format!("XADD x{at} {ms}"), &|element| format!("m{element} {ms}"), 2)),
-            );
-        }
-        if seed.is_multiple_of(2) {
-            lines.push(many("CONFIG SET maxmemory-policy allkeys-lfu", &|_| String::new(), 0));
-        }
-        for words in lines {
-            self.world.send(0, &words);
-            let replies = self.settle().expect("a key is set");
-            assert!(replies.iter().all(|(_, reply)| reply[0] != b'-'), "{words:?}: {replies:?}");
-        }
-    }
-
-    /// Lets everything happen that can, in an order of the seed's, and returns all replies.
-    fn settle(&mut self) -> Result<Vec<(usize, Vec<u8>)>, String> {
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            for _ in 0..MOVES_MAX {
-                match self.world.moves() {
-                    0 => return true,
-                    moves => self.world.make_move(self.random.below(moves as u64) as usize),
-                }
-            }
-            false
-        }));
-        match outcome {
-            Ok(true) => {}
-            Ok(false) => return Err(format!("does not come to rest within {MOVES_MAX} moves")),
-            Err(panic) => return Err(unwound(panic.as_ref())),
-        }
-        Ok(self.world.take_replies())
-    }
-
-    /// Sends one command, takes its replies and checks everything.
-    fn exchange(&mut self, client: usize, line: &Line, whole: bool) -> Result<Option<Value>, String> {
-        check_parsers(&line.words)?;
-        self.pass_time();
-        let sent = catch_unwind(AssertUnwindSafe(|| self.world.send(client, &line.words)));
-        sent.map_err(|panic| unwound(panic.as_ref()))?;
-        let all = self.settle()?;
-        let replies: Vec<Vec<u8>> =
-            all.iter().filter(|(to, _)| *to == client).map(|(_, reply)| reply.clone()).collect();
-        if replies.len() < all.len() {
-            return Err("others were answered as well".to_owned());
-        }
-        let over = self.world.is_over(client);
-        let exchange = Exchange { words: &line.words, protocol: CLIENTS[client], whole, replies: &replies, over };
-        let value = judge(&exchange, &self.options.bounds)?;
-        if value.as_ref().is_some_and(|value| value.is_error() && value.bytes().is_some_and(is_failure)) {
-            // It was asked for. Keys are fenced now, which would only make the commands to come fail.
-            if self.host.take_reports().len() != 1 {
-                return Err("failed inside without a report".to_owned());
-            }
-            *self = Self::new(self.seed, self.options);
-            return Ok(None);
-        }
-        self.check_health()?;
-        // Whatever the command made of the connection, the next one is as it was, and needs no password.
-        let named = named(&line.words).map(|(info, _)| info);
-        if named.is_some_and(|info| info.id == CommandId::ConfigSet) {
-            self.world.send(client, &["CONFIG", "SET", "requirepass", ""]);
-            self.settle()?;
-        }
-        if named.is_some_and(|info| info.route == Route::Connection || subscribes(info.id)) {
-            self.world.reconnect(client);
-            self.greet(client);
-        }
-        self.reopen();
-        Ok(value)
-    }
-
-    /// Sends several commands of each client at once, takes their replies and checks everything.
-    fn pipeline(&mut self, lines: &[Vec<Line>]) -> Result<(), (Vec<Vec<u8>>, String)> {
-        let plain = |what: String| (Vec::new(), what);
-        self.pass_time();
-        for (client, lines) in lines.iter().enumerate() {
-            let bytes: Vec<u8> = lines.iter().flat_map(|line| encode(&line.words)).collect();
-            let sent = catch_unwind(AssertUnwindSafe(|| self.world.send_bytes(client, &bytes)));
-            sent.map_err(|panic| plain(unwound(panic.as_ref())))?;
-        }
-        let all = self.settle().map_err(plain)?;
-        for (client, lines) in lines.iter().enumerate() {
-            let replies: Vec<&Vec<u8>> = all.iter().filter(|(to, _)| *to == client).map(|(_, reply)| reply).collect();
-            if replies.len() != lines.len() {
-                return Err(plain(format!("{} commands got {} replies", lines.len(), replies.len())));
-            }
-            for (line, reply) in lines.iter().zip(replies) {
-                let replies = std::slice::from_ref(reply);
-                let exchange =
-                    Exchange { words: &line.words, protocol: CLIENTS[client], whole: false, replies, over: false };
-                judge(&exchange, &self.options.bounds).map_err(|what| (line.words.clone(), what))?;
-            }
-        }
-        self.check_health().map_err(plain)?;
-        self.reopen();
-        Ok(())
-    }
-
-    /// Time goes on by little or by much, and background work is done.
-    fn pass_time(&mut self) {
-        self.now_ms += match self.random.below(40) {
-            0 => 10_000,
-            1..=10 => self.random.below(50),
-            _ => 0,
-        };
-        self.world.set_clock(self.now_ms);
-        if self.random.below(10) == 0 {
-            self.world.maintain();
-        }
-    }
-
-    fn check_health(&mut self) -> Result<(), String> {
-        if let Some(report) = self.host.take_reports().first() {
-            return Err(format!("reported: {report}"));
-        }
-        let panics: u64 = self.world.shards().iter().map(|shard| shard.core().stats.handler_panics).sum();
-        if panics > 0 {
-            return Err(format!("{panics} handlers panicked"));
-        }
-        if !self.world.is_quiet() {
-            return Err("an intent was left behind".to_owned());
-        }
-        Ok(())
-    }
-
-    /// Opens the connections again that were closed.
-    fn reopen(&mut self) {
-        for client in 0..CLIENTS.len() {
-            if self.world.is_over(client) {
-                self.world.reconnect(client);
-                self.greet(client);
-            }
-        }
-    }
-
-    /// Looks for keys whose collection is empty: those must not exist.
-    fn find_empty_values(&mut self) -> Result<(), String> {
-        let lengths = [("list", "LLEN"), ("hash", "HLEN"), ("set", "SCARD"), ("zset", "ZCARD")];
-        for key in KEYS.iter().flat_map(|(_, keys)| keys) {
-            let ask = |rig: &mut Self, command: &str| -> Result<Value, String> {
-                let line = Line { words: vec![command.into(), key.as_bytes().to_vec()], values: Vec::new() };
-                rig.exchange(0, &line, true).map(|value| value.expect("these are answered"))
-            };
-            let kind = ask(self, "TYPE")?;
-            let known = lengths.iter().find(|(name, _)| kind.bytes() == Some(name.as_bytes()));
-            if let Some((name, command)) = known
-                && ask(self, command)? == Value::Integer(0)
-            {
-                return Err(format!("{key} holds an empty {name}"));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn unwound(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("panicked out of the shard: {}", text.unwrap_or_default())
 }
 
 #[cfg(test)]

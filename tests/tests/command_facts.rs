@@ -126,6 +126,15 @@ fn facts_of_server(info: &Value) -> Vec<String> {
     facts
 }
 
+/// Appends words that these arguments take, one after another. What was counted is there, also when its count might have been 0.
+fn sample_each(args: &[ArgInfo], full: bool, keys: &mut usize, out: &mut Vec<String>) {
+    let mut counted = false;
+    for arg in args {
+        sample(&ArgInfo { optional: arg.optional && !counted, ..*arg }, full, keys, out);
+        counted = arg.name == "numkeys";
+    }
+}
+
 /// Appends words that `arg` takes; optional ones only when `full`. Every repetition is two values, so that counts agree.
 fn sample(arg: &ArgInfo, full: bool, keys: &mut usize, out: &mut Vec<String>) {
     if arg.optional && !full {
@@ -140,7 +149,7 @@ fn sample(arg: &ArgInfo, full: bool, keys: &mut usize, out: &mut Vec<String>) {
                 let choice = arg.children.first().expect("a choice has members");
                 sample(&ArgInfo { optional: false, ..*choice }, full, keys, out);
             }
-            "block" => arg.children.iter().for_each(|child| sample(child, full, keys, out)),
+            "block" => sample_each(arg.children, full, keys, out),
             "key" => {
                 *keys += 1;
                 out.push(format!("key{keys}"));
@@ -158,7 +167,7 @@ fn sample(arg: &ArgInfo, full: bool, keys: &mut usize, out: &mut Vec<String>) {
 fn samples(info: &CommandInfo) -> [Vec<String>; 2] {
     [false, true].map(|full| {
         let (mut words, mut keys) = (Vec::new(), 0);
-        info.args.iter().for_each(|arg| sample(arg, full, &mut keys, &mut words));
+        sample_each(info.args, full, &mut keys, &mut words);
         words
     })
 }

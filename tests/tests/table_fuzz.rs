@@ -45,6 +45,12 @@ fn pipelines_of_all_rows_are_answered_in_order() {
 }
 
 #[test]
+fn transactions_of_all_rows_are_answered_element_by_element() {
+    check(Plan::Transactions { rounds: 1000 }, 4);
+    check(Plan::Transactions { rounds: 500 }, 1);
+}
+
+#[test]
 fn a_handler_that_panics_is_noticed() {
     for shards in [1, 4] {
         let problems = run(Plan::Rows { lines: 5 }, Options { planted_panic: true, ..Options::new(1, shards) });

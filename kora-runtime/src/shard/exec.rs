@@ -302,11 +302,19 @@ impl Shard {
             let argv = Argv::new(frame, &spans);
             let call = Call { db: *db, protocol: run.replies.protocol(), ..run.call };
             let Plan::One(owner) = plan(id, argv, call, &self.core.routing) else { break };
+            // Parts of a step run side by side, which only keys cannot tell. CLIENT UNBLOCK is about a client, who may wait for a key of another part.
+            let alone = matches!(id.info().route, Route::Custom(_));
+            if alone && !order.is_empty() {
+                break;
+            }
             match shares.iter_mut().find(|(shard, _)| *shard == owner) {
                 Some((_, share)) => share.push((call, frame.to_vec())),
                 None => shares.push((owner, vec![(call, frame.to_vec())])),
             }
             order.push(owner);
+            if alone {
+                break;
+            }
         }
         self.spans = spans;
         if !order.is_empty() {

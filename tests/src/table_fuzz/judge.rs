@@ -5,7 +5,7 @@
 
 use kora_runtime::argv::ArgvBuf;
 use kora_runtime::error::CommandError;
-use kora_runtime::table::{CommandId, CommandInfo, Resolved, keys, reencode, resolve};
+use kora_runtime::table::{CommandId, CommandInfo, Flags, Merge, Resolved, Route, keys, reencode, resolve};
 
 use super::shape;
 use super::words::{has_groups, most_words};
@@ -22,6 +22,8 @@ pub struct Exchange<'a> {
     pub whole: bool,
     /// Encoded replies to this command.
     pub replies: &'a [Vec<u8>],
+    /// It waited, for keys or for time, until that was ended in vain.
+    pub waited: bool,
     /// The connection is to be closed.
     pub over: bool,
 }
@@ -51,10 +53,13 @@ struct Manners {
     may_fail: bool,
     /// It answers by one message for each of its words.
     answers_by_messages: bool,
+    /// It may wait until somebody or time lets it go.
+    may_wait: bool,
 }
 
 /// The commands that do not simply answer once, all of them.
-fn manners(id: Option<CommandId>, last_word: &[u8]) -> Manners {
+fn manners(info: Option<&CommandInfo>, last_word: &[u8]) -> Manners {
+    let id = info.map(|info| info.id);
     let word = |text: &str| last_word.eq_ignore_ascii_case(text.as_bytes());
     Manners {
         may_be_silent: match id {
@@ -65,14 +70,34 @@ fn manners(id: Option<CommandId>, last_word: &[u8]) -> Manners {
         may_close: matches!(id, Some(CommandId::Quit | CommandId::Shutdown | CommandId::ClientKill)),
         may_change_protocol: matches!(id, Some(CommandId::Hello)),
         may_fail: matches!(id, Some(CommandId::DebugPanic)),
-        answers_by_messages: id.is_some_and(subscribes),
+        answers_by_messages: info.is_some_and(subscribes),
+        may_wait: info.is_some_and(waits_for_keys) || matches!(id, Some(CommandId::Wait | CommandId::Waitaof)),
     }
 }
 
-/// The commands that change what a client has subscribed to.
-pub fn subscribes(id: CommandId) -> bool {
-    use CommandId::{Psubscribe, Punsubscribe, Ssubscribe, Subscribe, Sunsubscribe, Unsubscribe};
-    matches!(id, Subscribe | Psubscribe | Ssubscribe | Unsubscribe | Punsubscribe | Sunsubscribe)
+/// Commands that change what a client has subscribed to: all shards take part, and the client's own puts the reply together.
+pub fn subscribes(info: &CommandInfo) -> bool {
+    info.group == "pubsub" && matches!(info.route, Route::Scatter(Merge::Custom(_)))
+}
+
+/// False for commands after which a connection may not be as it was before.
+pub fn leaves_its_connection_as_it_was(info: &CommandInfo) -> bool {
+    let changes = info.route == Route::Connection && !matches!(info.id, CommandId::Wait | CommandId::Waitaof);
+    !changes && !subscribes(info) && info.group != "transactions"
+}
+
+/// Commands that may wait for keys. Whatever they declare, who waited in vain gets the null of arrays.
+fn waits_for_keys(info: &CommandInfo) -> bool {
+    info.flags.contains(Flags::BLOCKING)
+}
+
+/// What has to be said before a command, which else is refused whatever its words are.
+pub fn said_before(id: CommandId) -> &'static [&'static str] {
+    match id {
+        CommandId::Exec | CommandId::Discard => &["MULTI"],
+        CommandId::ClientCaching => &["CLIENT", "TRACKING", "ON", "OPTIN"],
+        _ => &[],
+    }
 }
 
 /// Checks the confirmations of such a command.
@@ -145,7 +170,7 @@ fn compare(before: &[Vec<u8>], after: &[Vec<u8>]) -> Result<(), String> {
 /// What is wrong with it, in a sentence.
 pub fn judge(exchange: &Exchange<'_>, bounds: &Bounds) -> Result<Option<Value>, String> {
     let named = named(exchange.words);
-    let manners = manners(named.map(|(info, _)| info.id), exchange.words.last().map_or(&[][..], Vec::as_slice));
+    let manners = manners(named.map(|(info, _)| info), exchange.words.last().map_or(&[][..], Vec::as_slice));
     if exchange.over && !manners.may_close {
         return Err("closed the connection".to_owned());
     }
@@ -163,29 +188,132 @@ pub fn judge(exchange: &Exchange<'_>, bounds: &Bounds) -> Result<Option<Value>, 
         [reply] => reply,
         several => return Err(format!("answered {} times", several.len())),
     };
-    let value = match decode(reply) {
-        Ok(Some((value, len))) if len == reply.len() => value,
-        other => return Err(format!("reply is not well-formed ({other:?}): {}", reply.escape_ascii())),
-    };
-    if let Value::Error(text) = &value {
-        if manners.may_fail && is_failure(text) {
-            return Ok(Some(value));
+    let value = whole_value(reply)?;
+    if exchange.waited {
+        if !manners.may_wait {
+            return Err(format!("waited, and then the reply was {}", shape::shown(&value)));
         }
-        check_error(text, named, exchange.whole)?;
+        check_waited(named.is_some_and(|(info, _)| waits_for_keys(info)), exchange.protocol, &value)?;
+    }
+    if let Value::Error(text) = &value
+        && manners.may_fail
+        && is_failure(text)
+    {
         return Ok(Some(value));
+    }
+    let in_vain = value == Value::NullArray && exchange.protocol == Protocol::Resp2;
+    if in_vain && named.is_some_and(|(info, arguments)| waits_for_keys(info) && info.arity_allows(arguments)) {
+        return Ok(Some(value));
+    }
+    let protocols: &[Protocol] = if manners.may_change_protocol { &Protocol::ALL } else { &[exchange.protocol] };
+    check_value(named, exchange.whole, protocols, &value).map(|()| Some(value))
+}
+
+/// Checks the reply to a command that waited, and was not served.
+fn check_waited(for_keys: bool, protocol: Protocol, value: &Value) -> Result<(), String> {
+    let is_right = match value {
+        Value::Error(text) => text.starts_with(b"UNBLOCKED "),
+        Value::NullArray => for_keys && protocol == Protocol::Resp2,
+        Value::Null => for_keys && protocol == Protocol::Resp3,
+        // Those that wait for time say what they have.
+        _ => !for_keys,
+    };
+    if is_right { Ok(()) } else { Err(format!("waited in vain, but the reply is {}", shape::shown(value))) }
+}
+
+/// Checks one reply: an error's text, or that the row declares it, in one of these protocols.
+fn check_value(
+    named: Option<(&CommandInfo, usize)>,
+    whole: bool,
+    protocols: &[Protocol],
+    value: &Value,
+) -> Result<(), String> {
+    if let Value::Error(text) = value {
+        return check_error(text, named, whole);
     }
     let Some((info, arguments)) = named else {
-        return Err(format!("names no command, but the reply is {}", shape::shown(&value)));
+        return Err(format!("names no command, but the reply is {}", shape::shown(value)));
     };
     if !info.arity_allows(arguments) {
-        let (arity, shown) = (info.arity, shape::shown(&value));
+        let (arity, shown) = (info.arity, shape::shown(value));
         return Err(format!("has {arguments} arguments, which its arity {arity} forbids, but the reply is {shown}"));
     }
-    let fits = shape::fits(info.reply, &value, exchange.protocol);
-    if manners.may_change_protocol && Protocol::ALL.iter().any(|one| shape::fits(info.reply, &value, *one).is_ok()) {
-        return Ok(Some(value));
+    let mut verdicts = protocols.iter().map(|protocol| shape::fits(info.reply, value, *protocol));
+    let first = verdicts.next().unwrap_or(Ok(()));
+    if verdicts.any(|verdict| verdict.is_ok()) { Ok(()) } else { first }
+}
+
+/// Checks what came of MULTI, these commands and EXEC, and returns how many commands ran. With watched keys, none may have.
+///
+/// # Errors
+/// What is wrong with it, in a sentence, and the words it is about.
+pub fn judge_transaction(
+    lines: &[&[Vec<u8>]],
+    protocol: Protocol,
+    watched: bool,
+    replies: &[&Vec<u8>],
+    bounds: &Bounds,
+) -> Result<usize, (Vec<Vec<u8>>, String)> {
+    let plain = |what: String| (Vec::new(), what);
+    let bytes: usize = replies.iter().map(|reply| reply.len()).sum();
+    if bytes > bounds.reply_bytes_max {
+        return Err(plain(format!("replied with {bytes} bytes, the bound is {}", bounds.reply_bytes_max)));
     }
-    fits.map(|()| Some(value))
+    let [multi, queued @ .., exec] = replies else { return Err(plain(format!("{} replies", replies.len()))) };
+    if multi[..] != *b"+OK\r\n" || queued.len() != lines.len() {
+        return Err(plain(format!(
+            "MULTI and {} commands got {} replies before EXEC's",
+            lines.len(),
+            queued.len() + 1
+        )));
+    }
+    let mut accepted = Vec::new();
+    let mut aborted = false;
+    for (words, reply) in lines.iter().zip(queued) {
+        let about = |what: String| (words.to_vec(), what);
+        let named = named(words);
+        let value = whole_value(reply).map_err(about)?;
+        match &value {
+            Value::Simple(text) if text == b"QUEUED" => match named {
+                Some((info, arguments)) if info.arity_allows(arguments) && !info.flags.contains(Flags::NO_MULTI) => {
+                    accepted.push((words, info, arguments));
+                }
+                _ => return Err(about("should not be queued".to_owned())),
+            },
+            Value::Error(text) => {
+                check_error(text, named, false).map_err(about)?;
+                // These two are refused without harm to the transaction, unless it is for the number of their words.
+                let harmless = |(info, arguments): (&CommandInfo, usize)| {
+                    matches!(info.id, CommandId::Multi | CommandId::Watch) && info.arity_allows(arguments)
+                };
+                aborted |= !named.is_some_and(harmless);
+            }
+            other => return Err(about(format!("is answered inside MULTI by {}", shape::shown(other)))),
+        }
+    }
+    let results = match whole_value(exec).map_err(plain)? {
+        Value::Error(text) if aborted && text.starts_with(b"EXECABORT ") => return Ok(0),
+        Value::NullArray if watched && !aborted && protocol == Protocol::Resp2 => return Ok(0),
+        Value::Null if watched && !aborted && protocol == Protocol::Resp3 => return Ok(0),
+        Value::Array(results) if !aborted => results,
+        other => return Err(plain(format!("EXEC (aborted: {aborted}) replies {}", shape::shown(&other)))),
+    };
+    if results.len() != accepted.len() {
+        return Err(plain(format!("{} commands were queued, EXEC has {} replies", accepted.len(), results.len())));
+    }
+    for ((words, info, arguments), value) in accepted.into_iter().zip(&results) {
+        let verdict = check_value(Some((info, arguments)), false, &[protocol], value);
+        verdict.map_err(|what| (words.to_vec(), format!("in EXEC: {what}")))?;
+    }
+    Ok(results.len())
+}
+
+/// The value that fills a reply.
+fn whole_value(reply: &[u8]) -> Result<Value, String> {
+    match decode(reply) {
+        Ok(Some((value, len))) if len == reply.len() => Ok(value),
+        other => Err(format!("reply is not well-formed ({other:?}): {}", reply.escape_ascii())),
+    }
 }
 
 /// True for the error of a handler that panicked.
@@ -209,7 +337,11 @@ fn check_error(text: &[u8], named: Option<(&CommandInfo, usize)>, whole: bool) -
     }
     let Some((info, arguments)) = named else { return Ok(()) };
     let own = CommandError::WrongArity(info.name).to_string();
-    let is_arity = text == own.as_bytes();
+    // Whatever keeps EXEC from running ends the transaction, and it says so.
+    let cause =
+        text.strip_prefix(b"EXECABORT Transaction discarded because of: ").filter(|_| info.id == CommandId::Exec);
+    let is_arity =
+        text == own.as_bytes() || cause.is_some_and(|cause| own.as_bytes().strip_prefix(b"ERR ") == Some(cause));
     if !info.arity_allows(arguments) && !is_arity {
         return Err(format!(
             "has {arguments} arguments, which its arity {} forbids, but the error is: {shown}",
@@ -235,7 +367,7 @@ mod tests {
     fn verdict(words: &str, protocol: Protocol, replies: &[&str]) -> Result<(), String> {
         let words: Vec<Vec<u8>> = words.split(' ').map(|word| word.as_bytes().to_vec()).collect();
         let replies: Vec<Vec<u8>> = replies.iter().map(|reply| reply.as_bytes().to_vec()).collect();
-        let exchange = Exchange { words: &words, protocol, whole: true, replies: &replies, over: false };
+        let exchange = Exchange { words: &words, protocol, whole: true, replies: &replies, waited: false, over: false };
         judge(&exchange, &Bounds { reply_bytes_max: 1000, ..Bounds::default() }).map(drop)
     }
 
@@ -262,6 +394,60 @@ mod tests {
         }
         assert_eq!(verdict("CLIENT REPLY OFF", Resp2, &[]), Ok(()));
         assert_eq!(verdict("SHUTDOWN", Resp2, &[]), Ok(()));
+    }
+
+    /// What is made of MULTI, GET, a broken or a whole LPUSH, and EXEC.
+    fn transaction(push: &str, watched: bool, replies: &[&str]) -> Result<usize, String> {
+        let words = |line: &str| line.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
+        let (get, push) = (words("GET k"), words(push));
+        let replies: Vec<Vec<u8>> = replies.iter().map(|reply| reply.as_bytes().to_vec()).collect();
+        let replies: Vec<&Vec<u8>> = replies.iter().collect();
+        let bounds = Bounds { reply_bytes_max: 1000, ..Bounds::default() };
+        judge_transaction(&[&get, &push], Protocol::Resp2, watched, &replies, &bounds).map_err(|(_, what)| what)
+    }
+
+    #[test]
+    fn good_transactions_pass_and_faults_in_them_are_noticed() {
+        const QUEUED: &str = "+QUEUED\r\n";
+        let arity = "-ERR wrong number of arguments for 'lpush' command\r\n";
+        let whole = |watched, exec| transaction("LPUSH l a", watched, &["+OK\r\n", QUEUED, QUEUED, exec]);
+        assert_eq!(whole(false, "*2\r\n$-1\r\n:1\r\n"), Ok(2));
+        assert_eq!(whole(false, "*2\r\n-WRONGTYPE not this\r\n:1\r\n"), Ok(2));
+        assert_eq!(whole(true, "*-1\r\n"), Ok(0));
+        let aborted = |exec| transaction("LPUSH l", false, &["+OK\r\n", QUEUED, arity, exec]);
+        assert_eq!(aborted("-EXECABORT Transaction discarded because of previous errors.\r\n"), Ok(0));
+        for (said, complaint) in [
+            (whole(false, "*-1\r\n"), "EXEC (aborted: false) replies"),
+            (whole(false, "*1\r\n$-1\r\n"), "2 commands were queued, EXEC has 1 replies"),
+            (whole(false, "*2\r\n:1\r\n$-1\r\n"), "in EXEC: declared as `bulk?`"),
+            (whole(false, "*2\r\n*-1\r\n:1\r\n"), "in EXEC: declared as `bulk?`"),
+            (whole(false, "-EXECABORT why\r\n"), "EXEC (aborted: false) replies"),
+            (aborted("*1\r\n$-1\r\n"), "EXEC (aborted: true) replies"),
+            (transaction("LPUSH l", false, &["+OK\r\n", QUEUED, QUEUED, "*0\r\n"]), "should not be queued"),
+            (
+                transaction("LPUSH l a", false, &["+OK\r\n", QUEUED, ":1\r\n", "*1\r\n$-1\r\n"]),
+                "is answered inside MULTI",
+            ),
+            (transaction("LPUSH l a", false, &["+OK\r\n", QUEUED, "*1\r\n$-1\r\n"]), "got 2 replies before"),
+        ] {
+            let said = said.expect_err(complaint);
+            assert!(said.contains(complaint), "{said}");
+        }
+    }
+
+    #[test]
+    fn waiting_ends_with_the_null_of_arrays() {
+        let ended = |words: &str, reply: &str| {
+            let words: Vec<Vec<u8>> = words.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+            let (protocol, replies) = (Protocol::Resp2, [reply.as_bytes().to_vec()]);
+            let exchange =
+                Exchange { words: &words, protocol, whole: true, replies: &replies, waited: true, over: false };
+            judge(&exchange, &Bounds::default()).is_ok()
+        };
+        assert!(ended("BLMOVE a b LEFT LEFT 0", "*-1\r\n") && ended("BLPOP a 0", "-UNBLOCKED as was asked\r\n"));
+        assert!(!ended("BLMOVE a b LEFT LEFT 0", "$-1\r\n") && !ended("BLPOP a 0", "*2\r\n$1\r\na\r\n$1\r\nx\r\n"));
+        assert!(ended("WAIT 1 100", ":0\r\n") && !ended("WAIT 1 100", "*-1\r\n"));
+        assert!(!ended("LPOP a", "$-1\r\n"), "it may not wait");
     }
 
     #[test]
@@ -300,7 +486,8 @@ mod tests {
         noticed("GET k", Resp2, &[&format!("$2000\r\n{}\r\n", "x".repeat(2000))], "the bound is 1000");
         let words = [b"GET".to_vec(), b"k".to_vec()];
         let replies = [b"$-1\r\n".to_vec()];
-        let closed = Exchange { words: &words, protocol: Resp2, whole: true, replies: &replies, over: true };
+        let closed =
+            Exchange { words: &words, protocol: Resp2, whole: true, replies: &replies, waited: false, over: true };
         let said = judge(&closed, &Bounds::default()).expect_err("GET does not close");
         assert!(said.contains("closed the connection"), "{said}");
     }

@@ -38,6 +38,32 @@ pub const KEYS: [(&str, [&str; 3]); 6] = [
 /// Keys that hold an integer, a float, nothing.
 const OTHER_KEYS: [&str; 5] = ["i0", "f0", "none", "new", ""];
 
+/// A script that runs.
+pub const SCRIPT: &str = "return 1";
+const SCRIPT_DIGEST: &str = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
+/// A library with a function that runs.
+pub const FUNCTIONS: &str = "#!lua name=lib\n\
+    redis.register_function{function_name='fn', callback=function(keys) return #keys end, flags={'no-writes'}}";
+
+/// Scripts of all kinds; text that was not meant as one does not even compile.
+const SCRIPTS: [&str; 9] = [
+    SCRIPT,
+    "return {KEYS[1], ARGV[1], 2.5, false, true}",
+    "return redis.call('SET', KEYS[1], ARGV[1] or 'v')",
+    "return redis.call('TYPE', KEYS[1])",
+    "return redis.pcall('INCR', KEYS[1])",
+    "redis.setresp(3); return redis.call('HGETALL', KEYS[1])",
+    "return redis.error_reply('MINE of words')",
+    "#!lua flags=no-writes\nreturn redis.call('DEL', KEYS[1])",
+    "for i = 1, 100 do redis.call('RPUSH', KEYS[1] or 'l0', i) end return redis.call('LLEN', KEYS[1] or 'l0')",
+];
+
+/// What redis-server 7.0.15 replies to FUNCTION DUMP, with one library and without any.
+const DUMPS: [&[u8]; 2] = [
+    b"\xf58#!lua name=b\nredis.register_function(\"f\",function() end)\n\0\xd2-F\x8e\xdej<\xcd",
+    b"\n\0]\x9b\\@\x0f\x7f\xa2\xda",
+];
+
 /// One command, its name included, and which argument of the row each word stands for.
 #[derive(Debug, Clone, Default)]
 pub struct Line {
@@ -154,8 +180,9 @@ impl<'r> Maker<'r> {
         for (place, &at) in order.iter().enumerate() {
             let arg = &args[at];
             let next = order.get(place + 1).map(|next| &args[*next]);
-            if arg.name == "numkeys" && next.is_some_and(|next| next.multiple && next.token.is_none()) {
-                self.counted = 1 + self.below(3);
+            if let Some(next) = next.filter(|next| arg.name == "numkeys" && next.multiple && next.token.is_none()) {
+                let least = usize::from(!next.optional);
+                self.counted = least + self.below(3);
                 announced = Some(self.counted);
                 self.value(arg, self.counted.to_string().into_bytes());
                 continue;
@@ -222,6 +249,10 @@ impl<'r> Maker<'r> {
             ("key", _) => self.key().as_bytes().to_vec(),
             ("pattern", _) => self.pick(&["*", "s*", "?0", "[a-m]*", "[^s]?", "[", "\\", "", "*0*", "none"]).into(),
             ("integer", "cursor") => self.pick(&["0", "0", "0", "1", "5", "1024", "18446744073709551615"]).into(),
+            // Not fewer than the stream has.
+            (_, "entries-added") => self.pick(&["1000", "200", "3", "-1"]).into(),
+            // Without a log there is nothing that could be kept here.
+            (_, "numlocal") => self.pick(&["0", "0", "1", "-1"]).into(),
             ("integer", _) => self.integer().into_bytes(),
             ("unix-time", _) => self.pick(&["1", "1000", "2000", "999999", "2000000000", "2000000000000", "0"]).into(),
             ("double", "min" | "max") => self.pick(&["-inf", "+inf", "(1", "3.5", "(-2", "0", "inf", "100"]).into(),
@@ -241,6 +272,16 @@ impl<'r> Maker<'r> {
                     self.integer().into_bytes()
                 }
             }
+            (_, "script") => self.pick(&SCRIPTS).into(),
+            (_, "sha1") => {
+                self.pick(&[SCRIPT_DIGEST, SCRIPT_DIGEST, "E0E1F9FABFC9D4800C877A703B823AC0578FF8DB", "no"]).into()
+            }
+            (_, "function-code") => {
+                self.pick(&[FUNCTIONS, FUNCTIONS, "#!lua name=none\n", "#!lua name=none", SCRIPT]).into()
+            }
+            (_, "serialized-value") if self.below(4) > 0 => DUMPS[self.below(DUMPS.len())].to_vec(),
+            (_, "function") => self.pick(&["fn", "fn", "none"]).into(),
+            (_, "library-name" | "library-name-pattern") => self.pick(&["lib", "l*", "none"]).into(),
             (_, "command" | "names") => self.command_name().into_bytes(),
             (_, "patterns" | "parameter") => match self.below(4) {
                 0 => self.pick(&["*", "max*", "*list*", "nosuch", ""]).into(),
