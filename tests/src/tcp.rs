@@ -46,6 +46,8 @@ impl TcpTarget {
             }
         }
         call(&mut self.admin, &["FLUSHALL", "SYNC"])?;
+        call(&mut self.admin, &["SCRIPT", "FLUSH"])?;
+        call(&mut self.admin, &["FUNCTION", "FLUSH"])?;
         call(&mut self.admin, &["CONFIG", "RESETSTAT"])?;
         Ok(())
     }

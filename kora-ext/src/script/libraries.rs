@@ -50,6 +50,7 @@ pub struct Library {
 pub struct Libraries<C> {
     interpreter: Option<Interpreter<C>>,
     libraries: BTreeMap<String, Library>,
+    /// By their names in lower case: FCALL takes either, as Redis does.
     functions: HashMap<String, FunctionInfo>,
     heap_bytes_max: usize,
 }
@@ -107,7 +108,7 @@ impl<C: Caller + 'static> Libraries<C> {
         let name = std::str::from_utf8(name).map_err(|_| ScriptError::LibraryNotFound)?;
         let library = self.libraries.remove(name).ok_or(ScriptError::LibraryNotFound)?;
         for function in &library.functions {
-            self.functions.remove(&function.name);
+            self.functions.remove(&function.name.to_ascii_lowercase());
         }
         self.forget(&library);
         Ok(())
@@ -246,12 +247,13 @@ impl<C: Caller + 'static> Libraries<C> {
         (caller, self.admit(loaded, replace))
     }
 
-    /// A function by its name.
+    /// A function by its name, in either case of letters.
     ///
     /// # Errors
     /// [`ScriptError::FunctionNotFound`].
     pub fn find(&self, name: &[u8]) -> Result<&FunctionInfo, ScriptError> {
-        std::str::from_utf8(name).ok().and_then(|name| self.functions.get(name)).ok_or(ScriptError::FunctionNotFound)
+        let name = std::str::from_utf8(name).map_err(|_| ScriptError::FunctionNotFound)?;
+        self.functions.get(&name.to_ascii_lowercase()).ok_or(ScriptError::FunctionNotFound)
     }
 
     /// A function that FCALL_RO may call.
@@ -358,10 +360,10 @@ impl<C: Caller + 'static> Libraries<C> {
     /// Makes registered libraries visible, in place of those of the same names.
     fn admit(&mut self, libraries: Vec<Library>, replace: bool) -> Result<(), ScriptError> {
         let replaced = |name: &str| replace && libraries.iter().any(|library| library.name == name);
-        let mut names: HashMap<&str, &str> = HashMap::new();
+        let mut names: HashMap<String, &str> = HashMap::new();
         for library in self.libraries.values().filter(|library| !replaced(&library.name)).chain(&libraries) {
             for function in &library.functions {
-                if names.insert(&function.name, &library.name).is_some() {
+                if names.insert(function.name.to_ascii_lowercase(), &library.name).is_some() {
                     let error = ScriptError::FunctionExists(function.name.clone());
                     for library in &libraries {
                         self.forget(library);
@@ -382,12 +384,12 @@ impl<C: Caller + 'static> Libraries<C> {
         for library in libraries {
             if let Some(old) = self.libraries.remove(&library.name) {
                 for function in &old.functions {
-                    self.functions.remove(&function.name);
+                    self.functions.remove(&function.name.to_ascii_lowercase());
                 }
                 self.forget(&old);
             }
             for function in &library.functions {
-                self.functions.insert(function.name.clone(), function.clone());
+                self.functions.insert(function.name.to_ascii_lowercase(), function.clone());
             }
             self.libraries.insert(library.name.clone(), library);
         }

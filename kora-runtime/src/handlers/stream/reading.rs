@@ -22,6 +22,9 @@ pub(super) fn read_or_wait(
     reply: &mut ReplyBuf,
 ) -> Result<(), CommandError> {
     let args::Xread { count, block, streams } = args;
+    if block.is_some() && cx.script_state().running.get() {
+        return Err(CommandError::Text("ERR XREAD command is not allowed with BLOCK option from scripts"));
+    }
     let deadline_ms = block.map(|timeout_ms| timeout::milliseconds(timeout_ms, cx.now_ms())).transpose()?;
     // All keys are judged before any is shown, each before its own id.
     let mut after: Vec<StreamId> = Vec::new();
