@@ -45,6 +45,13 @@ pub fn part(core: &mut Core, sections: Sections) -> Facts {
     facts.add("tracking_total_keys", core.tracking.keys.len() as u64);
     facts.add("tracking_total_items", core.tracking.keys.items() as u64);
     facts.raise("tracking_total_prefixes", core.tracking.prefixes.watched_len() as u64);
+    let script = &core.script;
+    facts.add("used_memory_lua", script.heap_bytes.get() as u64);
+    facts.add("used_memory_scripts", script.script_bytes.get() as u64);
+    // Scripts and libraries are the same on every shard, but for scripts that ran on one alone.
+    facts.raise("number_of_cached_scripts", script.scripts.get() as u64);
+    facts.raise("number_of_functions", script.functions.get() as u64);
+    facts.raise("number_of_libraries", script.libraries.get() as u64);
     facts.add("total_blocking_keys", core.waiters.keys_len() as u64);
     facts.add("total_watched_keys", core.watches.keys_len() as u64);
     facts.add("lazyfree_pending_objects", core.graveyard.len() as u64);

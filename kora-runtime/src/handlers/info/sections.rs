@@ -3,7 +3,7 @@
 //! Owns: which sections there are, which of them a request asks for, the lines of each. Refuses to know: where the facts come from.
 //! Start at [`Sections::asked`] and [`write()`].
 //!
-//! A line whose value is written here and not looked up is about something that this version does not have: replication, files, scripts,
+//! A line whose value is written here and not looked up is about something that this version does not have: replication, files,
 //! blocking. The value is the true one as long as that is so.
 
 use std::fmt::{Display, Write};
@@ -213,8 +213,9 @@ fn memory(facts: &Facts, text: &mut Text) {
     text.line("allocator_active", resident);
     text.line("allocator_resident", resident);
     text.bytes("total_system_memory", facts.number("system_bytes"));
-    text.bytes("used_memory_lua", 0);
-    text.zeros(&["used_memory_scripts", "number_of_cached_scripts", "number_of_functions", "number_of_libraries"]);
+    text.bytes("used_memory_lua", facts.number("used_memory_lua"));
+    text.numbers(facts, &["used_memory_scripts"]);
+    text.numbers(facts, &["number_of_cached_scripts", "number_of_functions", "number_of_libraries"]);
     text.bytes("maxmemory", facts.number("maxmemory"));
     text.texts(facts, &["maxmemory_policy"]);
     text.line("mem_fragmentation_ratio", format_args!("{:.2}", ratio(resident, used)));
