@@ -76,17 +76,18 @@ pub fn arm(table: &Table, row: &Row) -> TokenStream {
             return quote!(#trait_ident::#method(handlers, #arguments #writer)?);
         }
         let slot = names::ident(&names::snake(&row.group.value));
-        let (parse, words) = match row.args.is_empty() {
-            true => (quote!(), quote!()),
-            false => (quote!(let words = args::#id::parse(argv)?;), quote!(words,)),
-        };
-        quote!({
-            #parse
-            handlers.extended(
-                |extensions| &mut extensions.#slot,
-                |extension, cx| #trait_ident::#method(extension, cx, #words #writer),
-            )?
-        })
+        let run = |method: TokenStream| quote!(handlers.extended(|extensions| &mut extensions.#slot, #method)?);
+        match (row.args.is_empty(), writer.is_empty()) {
+            (true, true) => run(quote!(#trait_ident::#method)),
+            (true, false) => run(quote!(|extension, cx| #trait_ident::#method(extension, cx, #writer))),
+            (false, _) => {
+                let run = run(quote!(|extension, cx| #trait_ident::#method(extension, cx, words, #writer)));
+                quote!({
+                    let words = args::#id::parse(argv)?;
+                    #run
+                })
+            }
+        }
     };
     let run = match traits::output(row) {
         Output::Returned(reply) => write_returned(&reply, &call(quote!())),
