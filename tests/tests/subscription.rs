@@ -57,7 +57,7 @@ fn a_program_that_reads_late_misses_nothing_that_has_room() {
     let connection = database.connect().expect("a running engine");
     let mut subscription = database.subscribe(&["a"], NOTHING).expect("a running engine");
     // More messages and more bytes than may wait outside the session, and some that come in several pieces.
-    let payload = |turn: usize| turn.to_string().repeat(if turn % 500 == 0 { 200_000 } else { 3 });
+    let payload = |turn: usize| turn.to_string().repeat(if turn.is_multiple_of(500) { 200_000 } else { 3 });
     for turn in 0..5000 {
         assert_eq!(Client::publish(&connection, "a", payload(turn).as_str()), Ok(1));
     }

@@ -46,7 +46,7 @@ impl PubSub {
     ) -> Result<(), CommandError> {
         let Some(session) = cx.session() else { return Ok(()) };
         let mut changed = Vec::new();
-        if names.len() == 0 {
+        if names.is_empty() {
             let all = self.directory.names_of(session, kind);
             for name in &all {
                 self.directory.unsubscribe(session, kind, name);
