@@ -188,6 +188,8 @@ pub fn derived_categories(row: &Row) -> Vec<String> {
     let fast = row.has(Flag::Fast);
     names.push(if fast { "fast" } else { "slow" }.to_owned());
     match row.access.value {
+        // Redis keeps scripts out of @read, those that write nothing too.
+        Access::Read if &*row.group == "scripting" => {}
         Access::Read => names.push("read".to_owned()),
         Access::Write => names.push("write".to_owned()),
         Access::None => {}

@@ -1,7 +1,7 @@
 //! What a shard does between two commands because the first one caused it.
 //!
 //! Owns: telling extensions of changes, handing out pushes, passing notes on. Refuses to know: what any of them says.
-//! Start at [`Shard::attend`]. Commands leave such work in [`Core`](super::core::Core) and raise `attention`, so that a command that causes nothing pays
+//! Start at [`Shard::attend`]. Commands leave such work in [`Core`] and raise `attention`, so that a command that causes nothing pays
 //! one branch.
 
 use super::core::{Core, Push};

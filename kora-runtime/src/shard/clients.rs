@@ -101,7 +101,7 @@ pub struct Client {
     pub patterns: u32,
     /// Shard channels it has subscribed to.
     pub shard_channels: u32,
-    /// What makes its commands stop at the gate: bits of [`gate`](super::gate).
+    /// What makes its commands stop at the gate: bits of [`gate`].
     pub gate: u8,
     /// Its transaction, between MULTI and EXEC.
     pub multi: Option<Box<Multi>>,

@@ -178,7 +178,7 @@ pub struct Core {
     pub(super) unwatched: Vec<(u64, Vec<(u8, Box<[u8]>)>)>,
     /// Clients that are to wait no more.
     pub(crate) unblocked: Vec<(u32, Ending)>,
-    /// What makes every command stop at the gate: bits of [`gate`](super::gate).
+    /// What makes every command stop at the gate: bits of [`gate`].
     pub(super) gate: u8,
     /// CLIENT PAUSE.
     pub(super) paused: Option<Pause>,

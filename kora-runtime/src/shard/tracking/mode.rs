@@ -1,7 +1,7 @@
 //! How one client tracks keys: what CLIENT TRACKING and CLIENT CACHING have set.
 //!
 //! Owns: the modes, which of them exclude each other, for which commands a client's reads are remembered. Refuses to know: keys, other clients.
-//! Start at [`Mode`]; [`Change::check`] has Redis's rules and texts.
+//! Start at [`Mode`]; [`Wanted::check`] has Redis's rules and texts.
 
 use std::collections::BTreeSet;
 
