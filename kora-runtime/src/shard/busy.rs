@@ -275,6 +275,8 @@ impl Shard {
                 let id = read_frame(frame, &mut self.spans);
                 id.info().flags.contains(Flags::ALLOW_BUSY)
             }
+            // Merging replies touches no key, and a client of this shard may have asked for the script's end.
+            TxnMessage::Done { txn, .. } => self.transactions.is_scattered(*txn),
             _ => false,
         };
         if passes {

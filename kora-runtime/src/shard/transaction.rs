@@ -254,6 +254,12 @@ impl Transactions {
         self.coordinating.insert(txn, coordination);
     }
 
+    /// True for a command whose parts run without intents, and whose replies alone are brought together here.
+    pub fn is_scattered(&self, txn: TxnId) -> bool {
+        let coordination = self.coordinating.get(&txn);
+        coordination.is_some_and(|coordination| matches!(coordination.assembly, Assembly::Scatter(_)))
+    }
+
     /// Handles one message.
     pub fn receive(&mut self, core: &mut Core, message: TxnMessage, steps: &mut Vec<Step>) {
         match message {

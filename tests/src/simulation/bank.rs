@@ -1,6 +1,6 @@
 //! Money that moves between accounts on different shards: whoever reads all accounts sees the same sum.
 //!
-//! Owns: the transfers, optimistic ones with WATCH and blind ones, and the check of what readers see. Refuses to know: how transactions run.
+//! Owns: the transfers, optimistic ones with WATCH, blind ones and those by scripts, and the check of what readers see. Refuses to know: how transactions run.
 //! Start at [`run_bank`]. Database 1 holds a second bank with the same sum, so that SWAPDB may come at any time.
 
 use kora_runtime::random::Random;
@@ -12,6 +12,11 @@ use super::{Shape, number_of};
 
 const ACCOUNTS: u64 = 6;
 const SUM: i64 = 600;
+
+/// Scripts are single words, as all else that clients send here.
+const TRANSFER: &str =
+    "redis.call('DECRBY',KEYS[1],ARGV[1])redis.call('INCRBY',KEYS[2],ARGV[1])return(redis.call('GET',KEYS[1]))";
+const READ_ALL: &str = "return(redis.call('MGET',unpack(KEYS)))";
 
 /// Where a client stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +52,7 @@ impl Bank {
         let one = random.below(ACCOUNTS);
         let other = (one + 1 + random.below(ACCOUNTS - 1)) % ACCOUNTS;
         let amount = 1 + random.below(30);
-        let (stage, lines) = match random.below(12) {
+        let (stage, lines) = match random.below(15) {
             0..=4 => {
                 let watch = match random.below(3) {
                     0 => vec![format!("WATCH a{one}"), format!("WATCH a{other}")],
@@ -76,6 +81,8 @@ impl Bank {
                     std::iter::once("MULTI".to_owned()).chain(gets).chain(["EXEC".to_owned()]).collect();
                 (Stage::Sent { reads: true }, lines)
             }
+            11..=12 => (Stage::Sent { reads: false }, vec![format!("EVAL {TRANSFER} 2 a{one} a{other} {amount}")]),
+            13 => (Stage::Sent { reads: true }, vec![format!("EVAL {READ_ALL} {ACCOUNTS}{}", all_accounts())]),
             _ => match random.below(3) {
                 0 => (Stage::Sent { reads: false }, vec!["SWAPDB 0 1".to_owned()]),
                 1 => (Stage::Sent { reads: false }, vec!["MULTI".into(), format!("SET a{one} 0"), "DISCARD".into()]),
@@ -130,6 +137,9 @@ impl Workload for Bank {
                 }
             }
             Stage::Sent { reads: false } => {
+                if last.starts_with(b"-") && !last.starts_with(b"-EXECABORT") {
+                    return Err(format!("client {client} was refused: {}", last.escape_ascii()));
+                }
                 self.aborted += usize::from(last == b"*-1\r\n");
                 self.committed += usize::from(last.starts_with(b"*") && last != b"*-1\r\n");
             }
