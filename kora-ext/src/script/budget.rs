@@ -12,7 +12,7 @@ use mlua::{Lua, LuaString, Table};
 pub(super) const OUT_OF_MEMORY: &str = "not enough memory";
 
 /// Bytes that a string takes beside its own.
-const STRING_BYTES: usize = 25;
+pub(super) const STRING_BYTES: usize = 25;
 /// Bytes that a table takes beside its elements, and for each.
 const TABLE_BYTES: usize = 64;
 const ELEMENT_BYTES: usize = 40;

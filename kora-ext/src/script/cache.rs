@@ -12,7 +12,7 @@ use kora_runtime::reply::ReplyBuf;
 use mlua::{Function, Table, Value};
 
 use super::caller::Caller;
-use super::digest::{Sha1Digest, parse_sha1, sha1, sha1_hex};
+use super::digest::{DigestHash, Sha1Digest, parse_sha1, sha1, sha1_hex};
 use super::error::ScriptError;
 use super::header::{ScriptHeader, read_script};
 use super::limits::{LUA_HEAP_BYTES_MAX, SCRIPT_BYTES_MAX, SCRIPTS_MAX};
@@ -55,7 +55,7 @@ struct Entry {
 /// The scripts of one shard and the interpreter that runs them.
 pub struct Scripts<C> {
     interpreter: Option<Interpreter<C>>,
-    entries: HashMap<Sha1Digest, Entry>,
+    entries: HashMap<Sha1Digest, Entry, DigestHash>,
     /// Scripts that may be dropped, the next one in front.
     leaving: VecDeque<Sha1Digest>,
     bytes: usize,
@@ -85,7 +85,7 @@ impl<C: Caller + 'static> Scripts<C> {
     pub fn new(scripts_max: usize, bytes_max: usize, heap_bytes_max: usize) -> Self {
         Self {
             interpreter: None,
-            entries: HashMap::new(),
+            entries: HashMap::default(),
             leaving: VecDeque::new(),
             bytes: 0,
             scripts_max,

@@ -2,10 +2,36 @@
 //!
 //! Owns: the digest and its text. Refuses to know: what it names.
 
+use std::hash::{BuildHasherDefault, Hasher};
+
 use sha1::{Digest, Sha1};
 
 /// The SHA-1 of a script's text.
 pub type Sha1Digest = [u8; 20];
+
+/// Hashes digests for tables of a bounded size.
+pub(super) type DigestHash = BuildHasherDefault<DigestHasher>;
+
+/// A hash that is the first bytes of a digest: they are as random as any hash of them. Whoever looks for texts whose digests begin alike finds some, but
+/// the tables hold too few scripts for that to matter.
+#[derive(Debug, Default)]
+pub(super) struct DigestHasher(u64);
+
+impl Hasher for DigestHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {
+        // The length, which all digests share.
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// The digest of `text`.
 pub fn sha1(text: &[u8]) -> Sha1Digest {

@@ -3,9 +3,9 @@
 //! Owns: Redis's conversion of replies, in RESP2 and RESP3. Refuses to know: which command replied. Start at [`to_lua`].
 
 use kora_runtime::resp::number::{parse_f64, parse_i64};
-use mlua::{Table, Value};
+use mlua::{IntoLua, Table, Value};
 
-use super::budget::{Budget, Fault};
+use super::budget::{Budget, Fault, STRING_BYTES};
 use super::limits::CALL_REPLY_DEPTH_MAX;
 
 /// The code word and text of a reply that is an error.
@@ -92,6 +92,11 @@ impl<'b> Reader<'b> {
     }
 
     fn field(&mut self, budget: &mut Budget<'_>, name: &str, text: &[u8]) -> Result<Value, Fault> {
+        // The binding puts a `str` straight into the table.
+        if let Ok(text) = std::str::from_utf8(text) {
+            budget.take(text.len() + STRING_BYTES)?;
+            return wrap(budget, name, text);
+        }
         let text = Value::String(budget.string(text)?);
         wrap(budget, name, text)
     }
@@ -171,7 +176,7 @@ fn set_field(table: &Table, key: Value, value: Value) -> Result<(), Fault> {
     }
 }
 
-fn wrap(budget: &mut Budget<'_>, name: &str, value: Value) -> Result<Value, Fault> {
+fn wrap(budget: &mut Budget<'_>, name: &str, value: impl IntoLua) -> Result<Value, Fault> {
     let table = budget.table(0, 1)?;
     table.raw_set(name, value)?;
     Ok(Value::Table(table))

@@ -18,6 +18,9 @@ use super::header::Flags;
 use super::state::{Registration, Slot};
 use super::to_reply::write_number_word;
 
+/// Words of a command that need no memory of their own.
+const WORDS_IN_PLACE_MAX: usize = 8;
+const WORDS_KEPT_MAX: usize = 8 * kora_runtime::limits::KIB;
 const WORDS_KEPT_BYTES_MAX: usize = 64 * kora_runtime::limits::KIB;
 
 /// The table of native functions while it is filled.
@@ -218,7 +221,8 @@ fn with_words<C: Caller, T>(
     }
     let mut bytes = slot.words.take();
     bytes.clear();
-    let mut ends = Vec::with_capacity(arguments.len());
+    let mut ends = slot.ends.take();
+    ends.clear();
     for value in arguments.values() {
         match value {
             Value::String(text) => bytes.extend_from_slice(&text.as_bytes()),
@@ -229,15 +233,25 @@ fn with_words<C: Caller, T>(
         ends.push(bytes.len());
     }
     let mut start = 0;
-    let words: Vec<&[u8]> = ends.iter().map(|end| &bytes[std::mem::replace(&mut start, *end)..*end]).collect();
+    let split = ends.iter().map(|end| &bytes[std::mem::replace(&mut start, *end)..*end]);
+    let mut few;
+    let many: Vec<&[u8]>;
+    let words = if ends.len() <= WORDS_IN_PLACE_MAX {
+        few = [&[][..]; WORDS_IN_PLACE_MAX];
+        few.iter_mut().zip(split).for_each(|(place, word)| *place = word);
+        &few[..ends.len()]
+    } else {
+        many = split.collect();
+        &many[..]
+    };
     let outcome = match slot.caller.borrow_mut().as_mut() {
-        Some(caller) => Ok(perform(caller, &words)),
+        Some(caller) => Ok(perform(caller, words)),
         // A coroutine of a library that outlives its call is resumed while another library is loaded.
         None => Err("redis.call is not possible here".to_owned()),
     };
-    drop(words);
-    if bytes.capacity() <= WORDS_KEPT_BYTES_MAX {
+    if bytes.capacity() <= WORDS_KEPT_BYTES_MAX && ends.capacity() <= WORDS_KEPT_MAX {
         slot.words.replace(bytes);
+        slot.ends.replace(ends);
     }
     outcome
 }

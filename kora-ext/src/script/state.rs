@@ -21,6 +21,8 @@ use super::random::Random;
 use super::{bits, json, msgpack, packing, to_reply};
 
 const PRELUDE: &str = include_str!("prelude.lua");
+/// Words of a script that are tried as text, which is quicker.
+const WORDS_AS_TEXT_MAX: usize = 16;
 /// What functions of the prelude say they come from.
 const PRELUDE_SOURCE: &str = "=[kora]";
 
@@ -70,6 +72,7 @@ pub(super) struct Slot<C> {
     pub(super) registering: RefCell<Option<Vec<Registration>>>,
     /// Buffers of `redis.call`, kept from one call to the next.
     pub(super) words: RefCell<Vec<u8>>,
+    pub(super) ends: RefCell<Vec<usize>>,
     pub(super) reply: RefCell<Vec<u8>>,
     stop: Cell<Option<Stop>>,
     deadline_ns: Cell<Option<u64>>,
@@ -105,6 +108,7 @@ impl<C: Caller + 'static> State<C> {
             heap: HeapLimit::new(heap_bytes_max.max(LUA_HEAP_BYTES_MIN)),
             registering: RefCell::new(None),
             words: RefCell::default(),
+            ends: RefCell::default(),
             reply: RefCell::default(),
             stop: Cell::new(None),
             deadline_ns: Cell::new(None),
@@ -181,7 +185,18 @@ impl<C: Caller + 'static> State<C> {
 
     /// An array of words.
     pub(super) fn words(&self, words: &[&[u8]]) -> mlua::Result<Table> {
-        self.lua.create_sequence_from(words.iter().map(mlua::LuaString::wrap))
+        let mut texts = [""; WORDS_AS_TEXT_MAX];
+        let are_texts = words.len() <= texts.len()
+            && texts
+                .iter_mut()
+                .zip(words)
+                .all(|(text, word)| std::str::from_utf8(word).map(|valid| *text = valid).is_ok());
+        if are_texts {
+            // The binding puts a `str` straight into the table, and bytes by way of a reference for each.
+            self.lua.create_sequence_from(texts[..words.len()].iter().copied())
+        } else {
+            self.lua.create_sequence_from(words.iter().map(mlua::LuaString::wrap))
+        }
     }
 
     /// Lets libraries see what they may use while they are loaded, or what their functions may use.

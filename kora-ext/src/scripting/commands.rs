@@ -41,10 +41,17 @@ impl Engine {
                 }
                 Ok(script)
             }
-            Source::Digest(hex) => match (self.scripts.find(hex), self.known.find(hex)) {
-                (Err(ScriptError::NoScript), Some(text)) => self.scripts.find_or_compile(&text).map_err(refused),
-                (found, _) => found.map_err(refused),
-            },
+            Source::Digest(hex) => {
+                let found = self.scripts.find(hex);
+                match found {
+                    Err(ScriptError::NoScript) => match self.known.find(hex) {
+                        Some(text) => self.scripts.find_or_compile(&text),
+                        None => found,
+                    },
+                    _ => found,
+                }
+                .map_err(refused)
+            }
         }
     }
 

@@ -29,10 +29,13 @@ use crate::limits;
 use crate::reply::ReplyBuf;
 use crate::table::{CommandId, Extensions, Flags};
 
-scoped_tls::scoped_thread_local!(static YIELDER: Yielder<Front, Front>);
+scoped_tls::scoped_thread_local!(static YIELDER: Yielder<Resumed, Box<Front>>);
+
+/// What a unit gets with a slice of its time; nothing with the first one, when the core has all of it.
+type Resumed = Option<Box<Front>>;
 
 /// What commands that are allowed while a script is stuck work on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Front {
     /// The settings of now, for a core that has those of an earlier time.
     config: Option<Config>,
@@ -46,11 +49,13 @@ pub struct Front {
 pub(super) struct Product {
     /// The encoded reply.
     pub reply: Vec<u8>,
+    /// The buffer that the request came in, for whoever needs one next.
+    pub spent: Vec<u8>,
     /// For a command on values from several shards: what each of them is to store.
     pub finishes: Vec<Finish>,
 }
 
-type Unit = Coroutine<Front, Front, (Box<Core>, Product)>;
+type Unit = Coroutine<Resumed, Box<Front>, (Box<Core>, Product)>;
 
 /// What becomes of a unit's product when it had to step aside.
 pub(super) type Then = Box<dyn FnOnce(&mut Shard, Product)>;
@@ -107,24 +112,26 @@ pub fn step_aside(core: &mut Core) -> bool {
     if !YIELDER.is_set() {
         return false;
     }
-    let front = Front { config: Some(core.config.clone()), ..core.take_front() };
-    let front = YIELDER.with(|yielder| yielder.suspend(front));
-    core.put_front(front);
+    let mut front = core.take_front();
+    front.config = Some(core.config.clone());
+    if let Some(front) = YIELDER.with(|yielder| yielder.suspend(front)) {
+        core.put_front(front);
+    }
     true
 }
 
 impl Core {
-    fn take_front(&mut self) -> Front {
-        Front {
+    fn take_front(&mut self) -> Box<Front> {
+        Box::new(Front {
             config: None,
             clients: std::mem::take(&mut self.clients),
             stats: std::mem::take(&mut self.stats),
             command_stats: std::mem::take(&mut self.command_stats),
-        }
+        })
     }
 
-    fn put_front(&mut self, front: Front) {
-        let Front { config, clients, stats, command_stats } = front;
+    fn put_front(&mut self, front: Box<Front>) {
+        let Front { config, clients, stats, command_stats } = *front;
         if let Some(config) = config {
             self.config = config;
         }
@@ -146,11 +153,11 @@ impl Shard {
             Some(stack) => stack,
             None => DefaultStack::new(limits::SCRIPT_STACK_BYTES).expect("the system has memory for one more stack"),
         };
-        let mut unit: Unit = Coroutine::with_stack(stack, move |yielder, _: Front| {
+        let mut unit: Unit = Coroutine::with_stack(stack, move |yielder, _: Resumed| {
             let product = YIELDER.set(yielder, || body(&mut core));
             (core, product)
         });
-        match unit.resume(Front::default()) {
+        match unit.resume(None) {
             CoroutineResult::Return((core, product)) => {
                 self.script_stack = Some(unit.into_stack());
                 self.stand_in = Some(std::mem::replace(&mut self.core, core));
@@ -189,7 +196,7 @@ impl Shard {
     pub fn resume_busy(&mut self) {
         let Some(mut aside) = self.aside.take() else { return };
         let Some(mut unit) = aside.unit.take() else { return };
-        match unit.resume(self.core.take_front()) {
+        match unit.resume(Some(self.core.take_front())) {
             CoroutineResult::Yield(front) => {
                 self.core.put_front(front);
                 aside.unit = Some(unit);
@@ -415,9 +422,9 @@ impl ShardCx<'_> {
     }
 }
 
-/// The product of a unit that only replies.
-pub(super) fn replied(call: Call, write: impl FnOnce(&mut ReplyBuf)) -> Product {
-    let mut reply = ReplyBuf::new(call.protocol);
+/// The product of a unit that only replies, in an empty buffer.
+pub(super) fn replied(call: Call, buffer: Vec<u8>, write: impl FnOnce(&mut ReplyBuf)) -> Product {
+    let mut reply = ReplyBuf::with_bytes(buffer, call.protocol);
     write(&mut reply);
-    Product { reply: reply.into_bytes(), finishes: Vec::new() }
+    Product { reply: reply.into_bytes(), spent: Vec::new(), finishes: Vec::new() }
 }

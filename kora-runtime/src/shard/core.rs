@@ -112,7 +112,7 @@ impl Graveyard {
     }
 }
 
-/// Everything that commands work on.
+/// Everything that commands work on. For a script it moves to another place and back, so what is large and seldom used is in boxes.
 pub struct Core {
     /// This shard's number.
     pub id: ShardId,
@@ -133,7 +133,7 @@ pub struct Core {
     /// Calls of each command.
     pub command_stats: CommandStats,
     /// How fast some counters move.
-    pub meter: Meter,
+    pub meter: Box<Meter>,
     /// Connections that the process had accepted and refused when counters were last set back.
     pub connections_before_reset: (u64, u64),
     /// This shard's clients.
@@ -163,7 +163,7 @@ pub struct Core {
     /// Bytes for clients of this shard.
     pub(super) pushes: Vec<Push>,
     /// Which clients hear of which keys (CLIENT TRACKING).
-    pub(crate) tracking: Tracking,
+    pub(crate) tracking: Box<Tracking>,
     /// Set by a handler whose command is complete only when other shards have done something; whoever ran it takes it.
     pub(crate) open: Option<Open>,
     /// While a command runs on keys that were brought here: those keys, with their databases.
@@ -214,7 +214,7 @@ impl Core {
         let CoreOptions { id, routing, seeds, random_seed, config, host, now_ms, extensions } = options;
         let shards = routing.shards();
         Self {
-            tracking: Tracking::new(seeds.clone()),
+            tracking: Box::new(Tracking::new(seeds.clone())),
             open: None,
             watches: Watches::new(&seeds),
             waiters: Waiters::new(&seeds),
@@ -233,7 +233,7 @@ impl Core {
             config,
             stats: Stats::default(),
             command_stats: CommandStats::default(),
-            meter: Meter::default(),
+            meter: Box::default(),
             connections_before_reset: (0, 0),
             clients: Clients::default(),
             graveyard: Graveyard::default(),

@@ -211,7 +211,7 @@ impl Shard {
         count(&mut self.core, CommandId::Exec);
         if multi.commands().any(|(id, _)| id.info().flags.contains(Flags::RUNS_SCRIPTS)) {
             let product = self.run_unit(move |core| {
-                replied(call, |reply| {
+                replied(call, Vec::new(), |reply| {
                     // QUIT is never queued, so nothing here closes the connection.
                     run_queue(core, index, call, &multi, &dbs, watched, reply);
                 })

@@ -12,7 +12,7 @@ use super::message::{Call, Outcome, ReplyTo, TxnId, TxnMessage, WaiterNews, read
 use super::plan::{Plan, plan};
 use super::session::Session;
 use super::transaction::{Gathered, Step, Target, scope_of};
-use super::{Flow, Shard};
+use super::{Flow, Shard, keep_spare};
 use crate::argv::Argv;
 use crate::keyspace::Keyspace;
 use crate::reply::ReplyBuf;
@@ -63,7 +63,7 @@ impl Shard {
         if !here {
             return None;
         }
-        let mut frame = Vec::new();
+        let mut frame = self.spare.pop().unwrap_or_default();
         write_frame(&mut frame, id, argv);
         if self.meets_any_intent(id, argv) {
             let discard = self.discards_reply(index);
@@ -72,7 +72,8 @@ impl Shard {
             self.transactions.park(to, call, frame, scope_of(id, argv));
             return Some(Flow::Next);
         }
-        let product = self.run_unit(move |core| run_frame(core, call, &frame, execute_merged));
+        let buffer = self.spare.pop().unwrap_or_default();
+        let product = self.run_unit(move |core| run_frame(core, call, frame, buffer, execute_merged));
         self.reply_later(index, session, call, product);
         Some(Flow::Next)
     }
@@ -85,6 +86,8 @@ impl Shard {
                 let copy = |out: &mut ReplyBuf| out.bytes_mut().extend_from_slice(&product.reply);
                 session.reply_here(call.protocol, |()| mode == ReplyMode::On, copy);
                 self.after_reply(index, mode);
+                keep_spare(&mut self.spare, product.reply);
+                keep_spare(&mut self.spare, product.spent);
             }
             None => {
                 let discard = self.discards_reply(index);
@@ -98,7 +101,7 @@ impl Shard {
     /// Runs what another shard sent and what may run a script. `None` when it stepped aside: its reply follows.
     pub(super) fn serve_unit(&mut self, target: Target, call: Call, frame: &[u8]) -> Option<Vec<u8>> {
         let frame = frame.to_vec();
-        let product = self.run_unit(move |core| run_frame(core, call, &frame, execute_frame));
+        let product = self.run_unit(move |core| run_frame(core, call, frame, Vec::new(), execute_frame));
         if product.is_none() {
             self.when_done(move |shard, product| shard.steps.push(Step::Reply(target, product.reply)));
         }
@@ -113,7 +116,7 @@ impl Shard {
             shard.transactions.release(&mut shard.core, ticket, &mut steps);
             shard.steps = steps;
         };
-        match self.run_unit(move |core| run_frame(core, call, &frame, execute_frame)) {
+        match self.run_unit(move |core| run_frame(core, call, frame, Vec::new(), execute_frame)) {
             Some(product) => finish(self, product),
             None => self.when_done(finish),
         }
@@ -136,7 +139,7 @@ impl Shard {
             let id = read_frame(&frame, &mut spans);
             let mut overlay = Keyspace::new(core.keyspace.seeds().clone());
             let mut finishes = Vec::new();
-            let mut product = replied(call, |reply| {
+            let mut product = replied(call, Vec::new(), |reply| {
                 let gathered = Gathered { fetches: &fetches, outcomes, wanted: true };
                 finishes = gathered.run(core, &mut overlay, call, id, Argv::new(&frame, &spans), reply);
             });
@@ -150,9 +153,11 @@ impl Shard {
     }
 }
 
-fn run_frame(core: &mut Core, call: Call, frame: &[u8], run: super::transaction::Run) -> Product {
+/// Runs what is in a frame and replies into an empty buffer.
+fn run_frame(core: &mut Core, call: Call, frame: Vec<u8>, buffer: Vec<u8>, run: super::transaction::Run) -> Product {
     let mut spans = Vec::new();
-    let id = read_frame(frame, &mut spans);
-    let argv = Argv::new(frame, &spans);
-    replied(call, |reply| run(core, call, id, argv, reply))
+    let id = read_frame(&frame, &mut spans);
+    let argv = Argv::new(&frame, &spans);
+    let product = replied(call, buffer, |reply| run(core, call, id, argv, reply));
+    Product { spent: frame, ..product }
 }
