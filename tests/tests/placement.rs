@@ -208,8 +208,9 @@ fn a_server_shows_its_rules_and_takes_those_of_its_directory() {
 fn joins_databases(transcript: &Transcript) -> bool {
     let swaps =
         |step: &transcript::Step| matches!(&step.action, Action::Send(argv) if argv[0].eq_ignore_ascii_case(b"SWAPDB"));
-    // Who has read a key hears of the same name in another database, if both are on one shard.
-    transcript.steps.iter().any(swaps) || transcript.name.ends_with("client-tracking-databases.resp")
+    // Who has read a key hears of the same name in another database, if both are on one shard; a script goes from one to another, if both are.
+    let names = ["client-tracking-databases.resp", "scripts-select.resp"];
+    transcript.steps.iter().any(swaps) || names.iter().any(|name| transcript.name.ends_with(name))
 }
 
 /// Those of the server group speak of settings and of databases as wholes.
