@@ -209,7 +209,7 @@ fn joins_databases(transcript: &Transcript) -> bool {
     let swaps =
         |step: &transcript::Step| matches!(&step.action, Action::Send(argv) if argv[0].eq_ignore_ascii_case(b"SWAPDB"));
     // Who has read a key hears of the same name in another database, if both are on one shard; a script goes from one to another, if both are.
-    let names = ["client-tracking-databases.resp", "scripts-select.resp"];
+    let names = ["client-tracking-databases.resp", "scripts-select.resp", "scripts-notifications.resp"];
     transcript.steps.iter().any(swaps) || names.iter().any(|name| transcript.name.ends_with(name))
 }
 
