@@ -145,9 +145,14 @@ def main():
         ("MSET of 10 keys over 8 shards, atomic / scattered", "mset10", "mset10 scattered", "kora/8"),
     ):
         if over in figures and under in figures:
-            print(f"{title}: {figures[over][server] / figures[under][server]:.2f}")
-    for operation in figures:
-        print(f"{operation}, one shard / redis-server: {figures[operation]['kora/1'] / figures[operation]['redis']:.2f}")
+            print(f"{title}: {ratio(figures[over][server], figures[under][server])}")
+    for operation, figure in figures.items():
+        print(f"{operation}, one shard / redis-server: {ratio(figure['kora/1'], figure['redis'])}")
+
+
+def ratio(figure, base):
+    """As text; a run too short for the clock of processor time has none."""
+    return f"{figure / base:.2f}" if base else "-"
 
 
 if __name__ == "__main__":
