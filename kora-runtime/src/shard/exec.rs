@@ -10,7 +10,7 @@
 
 use super::busy::replied;
 use super::execute::{count, execute_merged};
-use super::intents::{Mode, Scope};
+use super::intents::{KeyMark, Mode, Scope};
 use super::merge;
 use super::message::{
     Call, Fetch, Outcome, Part, ReplyTo, ShardId, TxnId, TxnMessage, WaiterNews, Work, read_frame, write_request,
@@ -192,7 +192,7 @@ impl Shard {
             }
         }
         for (db, key) in watching {
-            add(self.core.routing.owner(*db, key), Scope::Keys(vec![(key.clone(), Mode::Shared)]));
+            add(self.core.routing.owner(*db, key), Scope::Keys(vec![(KeyMark::of(key), Mode::Shared)]));
         }
         self.spans = spans;
         scopes

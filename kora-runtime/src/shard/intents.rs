@@ -12,6 +12,8 @@ use std::collections::{HashMap, VecDeque};
 
 use ahash::RandomState;
 
+use crate::types::hash_of;
+
 /// How a key is going to be touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -21,19 +23,34 @@ pub enum Mode {
     Exclusive,
 }
 
+/// A key as intents see it: a hash of its bytes, so that queues hold no copies of keys. Two keys that share one wait for each other for nothing, which is
+/// slow and never wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyMark(u64);
+
+const MARKS: RandomState = RandomState::with_seeds(0x6b6f_7261, 0x696e_7465, 0x6e74_7300, 0x6d61_726b);
+
+impl KeyMark {
+    /// The mark of a key.
+    #[inline]
+    pub fn of(key: &[u8]) -> Self {
+        Self(hash_of(&MARKS, key))
+    }
+}
+
 /// What a transaction or a waiting command touches on this shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// These keys, each named once.
-    Keys(Vec<(Box<[u8]>, Mode)>),
+    Keys(Vec<(KeyMark, Mode)>),
     /// Every key.
     Whole(Mode),
 }
 
 impl Scope {
     /// A scope over keys that may be named several times; the stronger mode wins.
-    pub fn of_keys(mut keys: Vec<(Box<[u8]>, Mode)>) -> Self {
-        keys.sort_by(|one, other| one.0.cmp(&other.0));
+    pub fn of_keys(mut keys: Vec<(KeyMark, Mode)>) -> Self {
+        keys.sort_unstable_by_key(|(key, _)| *key);
         keys.dedup_by(|later, kept| {
             let same = later.0 == kept.0;
             if same && later.1 == Mode::Exclusive {
@@ -100,7 +117,7 @@ struct Held {
 /// The intents of one shard.
 #[derive(Debug)]
 pub struct Intents {
-    keys: HashMap<Box<[u8]>, Queue, RandomState>,
+    keys: HashMap<KeyMark, Queue, RandomState>,
     shard: Queue,
     /// Places in `shard` that are whole; while there is none, key intents pass it unseen.
     wholes: usize,
@@ -141,11 +158,15 @@ impl Intents {
 
     /// Whether a command that touches `key` now has to wait its turn.
     pub fn conflicts(&self, key: &[u8], mode: Mode) -> bool {
+        self.mark_conflicts(KeyMark::of(key), mode)
+    }
+
+    fn mark_conflicts(&self, key: KeyMark, mode: Mode) -> bool {
         if self.grant_everything {
             return false;
         }
         let place = Place { ticket: Ticket(u64::MAX), mode, whole: false, granted: false };
-        self.keys.get(key).is_some_and(|queue| queue.iter().any(|other| !place.admits(other, true)))
+        self.keys.get(&key).is_some_and(|queue| queue.iter().any(|other| !place.admits(other, true)))
             || self.shard.iter().any(|other| !place.admits(other, false))
     }
 
@@ -158,7 +179,7 @@ impl Intents {
     /// Whether something with this scope now has to wait its turn.
     pub fn scope_conflicts(&self, scope: &Scope) -> bool {
         match scope {
-            Scope::Keys(keys) => keys.iter().any(|(key, mode)| self.conflicts(key, *mode)),
+            Scope::Keys(keys) => keys.iter().any(|(key, mode)| self.mark_conflicts(*key, *mode)),
             Scope::Whole(mode) => self.whole_conflicts(*mode),
         }
     }
@@ -174,7 +195,7 @@ impl Intents {
         waiting_in += usize::from(!join(&mut self.shard, place(scope.mode()), false, self.wholes == 0));
         if let Scope::Keys(keys) = &scope {
             for (key, mode) in keys {
-                let queue = self.keys.entry(key.clone()).or_default();
+                let queue = self.keys.entry(*key).or_default();
                 waiting_in += usize::from(!join(queue, place(*mode), true, false));
             }
         }
@@ -257,7 +278,7 @@ mod tests {
     }
 
     fn keys(names: &[(&str, Mode)]) -> Scope {
-        Scope::of_keys(names.iter().map(|(name, mode)| (name.as_bytes().into(), *mode)).collect())
+        Scope::of_keys(names.iter().map(|(name, mode)| (KeyMark::of(name.as_bytes()), *mode)).collect())
     }
 
     #[test]

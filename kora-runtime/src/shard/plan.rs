@@ -3,7 +3,7 @@
 //! Owns: the decision from row and keys. Refuses to know: how commands get there and what they do.
 //! Start at [`plan`].
 
-use super::intents::{Mode, Scope};
+use super::intents::{KeyMark, Mode, Scope};
 use super::message::Call;
 use super::message::{Fetch, Part, ShardId, Work, write_frame};
 use super::places::{Place, places};
@@ -53,7 +53,7 @@ pub enum Assembly {
     Exec,
 }
 
-type KeyModes = Vec<(Box<[u8]>, Mode)>;
+type KeyModes = Vec<(KeyMark, Mode)>;
 
 /// The intent that an access needs.
 pub fn mode_of(access: Access) -> Mode {
@@ -140,7 +140,7 @@ fn split(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, routing: &Rout
         });
         part_of_key.push(at);
         let words = argv.range(index, index + step);
-        shares[at].2.push((words.get(0).unwrap_or_default().into(), mode));
+        shares[at].2.push((KeyMark::of(words.get(0).unwrap_or_default()), mode));
         for word in words.iter() {
             shares[at].1.push(word);
         }
@@ -191,7 +191,7 @@ fn gather_keys(argv: Argv<'_>, call: Call, keys: Vec<(Place, ShardId)>) -> Trans
         .into_iter()
         .map(|(shard, fetches)| {
             let mode = |fetch: &Fetch| if fetch.take { Mode::Exclusive } else { Mode::Shared };
-            let scope = Scope::of_keys(fetches.iter().map(|fetch| (fetch.key.clone(), mode(fetch))).collect());
+            let scope = Scope::of_keys(fetches.iter().map(|fetch| (KeyMark::of(&fetch.key), mode(fetch))).collect());
             (shard, Part { scope, work: Work::Fetch(each_once(fetches)), call })
         })
         .collect();

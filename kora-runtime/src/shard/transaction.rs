@@ -18,7 +18,7 @@ use ahash::RandomState;
 use super::core::{Core, Effect, EffectSink};
 use super::execute::{count_merged, execute, execute_frame, execute_merged, execute_part};
 use super::fault::Fault;
-use super::intents::{Intents, Mode, Scope, Ticket};
+use super::intents::{Intents, KeyMark, Mode, Scope, Ticket};
 use super::merge;
 use super::message::{
     Call, Fetch, Outcome, Part, ReplyTo, ShardId, TxnId, TxnMessage, WaiterNews, Work, Write, read_frame,
@@ -655,10 +655,10 @@ pub fn scope_of(id: CommandId, argv: Argv<'_>) -> Scope {
         let may_write = id.info().key_groups.iter().any(|group| group.access == Access::Write);
         return Scope::Whole(if may_write { Mode::Exclusive } else { Mode::Shared });
     }
-    let mut keys: Vec<(Box<[u8]>, Mode)> = Vec::new();
+    let mut keys: Vec<(KeyMark, Mode)> = Vec::new();
     let parsed = crate::table::keys(id, argv, &mut |index, access| {
         if let Some(key) = argv.get(index) {
-            keys.push((key.into(), super::plan::mode_of(access)));
+            keys.push((KeyMark::of(key), super::plan::mode_of(access)));
         }
     });
     match parsed {
