@@ -10,7 +10,7 @@
 
 use super::execute::execute;
 use super::fault::Fault;
-use super::message::{Call, ReplyTo, ShardId, TxnId, TxnMessage, read_frame, write_frame};
+use super::message::{Call, ReplyTo, ShardId, TxnId, TxnMessage, frame_of, read_frame};
 use super::plan::{Plan, gather_always, plan};
 use super::session::Session;
 use super::transaction::{Block, Step};
@@ -89,12 +89,8 @@ impl Shard {
                     self.after_reply(index, mode);
                     return Flow::Next;
                 };
-                let frame = wait.retry.take().unwrap_or_else(|| {
-                    let mut frame = Vec::new();
-                    write_frame(&mut frame, id, argv);
-                    frame
-                });
-                self.wait_here(index, session, call, frame, wait, reply.into_bytes());
+                let frame = wait.retry.take().unwrap_or_else(|| frame_of(id, argv));
+                self.wait_here(index, session, call, frame, wait, waited_in_vain(call));
                 Flow::Next
             }
             _ => {
@@ -102,16 +98,7 @@ impl Shard {
                     // Its arguments do not parse.
                     return self.run_here(index, session, call, id, argv, false);
                 };
-                let discard = self.discards_reply(index);
-                let to = session.await_reply(index, discard);
-                session.barrier = true;
-                self.core.stats.multi_shard_commands += 1;
-                let mut frame = Vec::new();
-                write_frame(&mut frame, id, argv);
-                let mut steps = std::mem::take(&mut self.steps);
-                self.transactions.begin(to, call, frame, transaction, None, &mut steps);
-                self.steps = steps;
-                Flow::Next
+                self.begin_several(index, session, call, (id, argv), transaction)
             }
         }
     }
@@ -132,18 +119,12 @@ impl Shard {
         session.barrier = true;
         let owners = if wait.keys.is_empty() { Vec::new() } else { vec![self.core.id] };
         self.core.wait_for(Waiter { id, awaited: wait.awaited }, call.db, &wait.keys);
-        self.block(session, Block { id, to, call, frame, owners, deadline_ms: wait.deadline_ms, null_reply });
+        self.block(session, Block { id, to, call, frame, owners, deadline_ms: wait.deadline_ms }, null_reply);
     }
 
-    /// Notes that a client waits.
-    fn block(&mut self, session: &mut Session, block: Block) {
-        let Block { id, to, call, frame, owners, deadline_ms, mut null_reply } = block;
-        if !owners.is_empty() {
-            // Whatever it says when it finds nothing and does not wait: Redis's reply for keys that were waited for in vain is the same for all.
-            let mut reply = ReplyBuf::new(call.protocol);
-            reply.null_array();
-            null_reply = reply.into_bytes();
-        }
+    /// Notes that a client waits, and the reply when it gives up.
+    fn block(&mut self, session: &mut Session, block: Block, null_reply: Vec<u8>) {
+        let Block { id, to, call, frame, owners, deadline_ms } = block;
         let client = self.core.clients.of(to.session);
         client.waiting = Some(id);
         client.waits_for_time = deadline_ms.is_some();
@@ -160,7 +141,8 @@ impl Shard {
     pub(super) fn block_later(&mut self, block: Block) {
         let index = block.to.session;
         let Some(mut session) = self.sessions[index as usize].take() else { return };
-        self.block(&mut session, block);
+        let null_reply = waited_in_vain(block.call);
+        self.block(&mut session, block, null_reply);
         // Replies of commands before it may have been held back for its own.
         self.list(index, &mut session);
         self.sessions[index as usize] = Some(session);
@@ -245,9 +227,7 @@ impl Shard {
         let command = read_frame(&frame, &mut self.spans);
         let transaction = gather_always(command, Argv::new(&frame, &self.spans), call, &self.core.routing);
         let transaction = transaction.expect("a command that waits has parsed");
-        let mut steps = std::mem::take(&mut self.steps);
-        self.transactions.begin(to, call, frame, transaction, Some(id), &mut steps);
-        self.steps = steps;
+        self.transactions.begin(to, call, frame, transaction, Some(id), &mut self.steps);
     }
 
     /// A waiter's command was tried again, with this reply or without finding anything.
@@ -350,4 +330,11 @@ impl Shard {
         }
         self.settle();
     }
+}
+
+/// The reply of a command that waited for keys in vain. Whatever it says when it finds nothing and does not wait: Redis's reply is then the same for all.
+fn waited_in_vain(call: Call) -> Vec<u8> {
+    let mut reply = ReplyBuf::new(call.protocol);
+    reply.null_array();
+    reply.into_bytes()
 }

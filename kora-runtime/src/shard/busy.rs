@@ -287,9 +287,7 @@ impl Shard {
             _ => false,
         };
         if passes {
-            let mut steps = std::mem::take(&mut self.steps);
-            self.transactions.receive(&mut self.core, message, &mut steps);
-            self.steps = steps;
+            self.transactions.receive(&mut self.core, message, &mut self.steps);
         } else if let Some(aside) = &mut self.aside {
             aside.deferred.push((from, message));
         }

@@ -14,7 +14,7 @@ use ahash::RandomState;
 use super::blocking::Wait;
 use super::core::{Core, Push};
 use super::gate;
-use super::message::{Call, ShardId, write_frame, write_note};
+use super::message::{Call, ShardId, frame_of, write_note};
 use crate::argv::Argv;
 use crate::error::CommandError;
 use crate::keyspace::typed::{INLINE_STRING_BYTES_MAX, Str, Type};
@@ -136,8 +136,7 @@ impl<'s> ShardCx<'s> {
     /// After [`ShardCx::wait`]: other words than the client's own are run when it is tried again. They name the same keys.
     pub fn retry_as(&mut self, command: CommandId, argv: Argv<'_>) {
         if let Some(wait) = &mut self.core.wait {
-            let mut frame = Vec::new();
-            write_frame(&mut frame, command, argv);
+            let frame = frame_of(command, argv);
             wait.retry = Some(frame);
         }
     }

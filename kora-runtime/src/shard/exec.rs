@@ -11,13 +11,12 @@
 use super::busy::replied;
 use super::execute::{count, execute_merged};
 use super::intents::{KeyMark, Mode, Scope};
-use super::merge;
 use super::message::{
     Call, Fetch, Outcome, Part, ReplyTo, ShardId, TxnId, TxnMessage, WaiterNews, Work, read_frame, write_request,
 };
 use super::plan::{Assembly, Plan, plan};
 use super::session::Session;
-use super::transaction::{Gathered, Step, Target, scope_of};
+use super::transaction::{Gathered, Step, Target, merge_outcomes, scope_of};
 use super::watch;
 use super::{Flow, Shard};
 use crate::argv::{Argv, ArgvBuf, Span};
@@ -279,17 +278,15 @@ impl Shard {
                 *part = ran.iter().position(|shard| shard == part).unwrap_or(0);
             }
         }
-        let mut steps = std::mem::take(&mut self.steps);
         if parts.is_empty() {
             // Nothing but commands that run anywhere, and some that concern other shards without touching keys.
             let txn = self.transactions.fresh_id();
             self.execs.insert(txn, run);
-            steps.push(Step::Resume(txn, Vec::new()));
+            self.steps.push(Step::Resume(txn, Vec::new()));
         } else {
-            let txn = self.transactions.begin_exec(to, call, parts, &mut steps);
+            let txn = self.transactions.begin_exec(to, call, parts, &mut self.steps);
             self.execs.insert(txn, run);
         }
-        self.steps = steps;
     }
 
     /// The next commands that run on one shard each, by shard; sets the run's step, whose parts are named by their shard.
@@ -350,19 +347,11 @@ impl Shard {
                 }
             }
             RunStep::Merge { merge, owners } => {
-                let replies: Vec<Vec<u8>> = outcomes
-                    .into_iter()
-                    .map(|outcome| match outcome {
-                        Outcome::Reply(reply) => reply,
-                        _ => unreachable!("a merged part replies"),
-                    })
-                    .collect();
-                let parts: Vec<&[u8]> = replies.iter().map(Vec::as_slice).collect();
                 let frame = run.frame(run.next - 1).to_vec();
                 let id = read_frame(&frame, &mut self.spans);
+                let command = (id, Argv::new(&frame, &self.spans));
                 let mut reply = ReplyBuf::new(run.replies.protocol());
-                merge::merge(merge, Argv::new(&frame, &self.spans), &parts, &owners, &mut reply);
-                super::execute::count_merged(&mut self.core, id, reply.as_bytes());
+                merge_outcomes(&mut self.core, merge, command, &outcomes, &owners, &mut reply);
                 run.append(reply.as_bytes());
             }
             RunStep::Gather { fetches, from } => {
@@ -370,7 +359,6 @@ impl Shard {
                 let id = read_frame(&frame, &mut self.spans);
                 let call = run.call_of(run.next - 1);
                 let mut reply = ReplyBuf::new(call.protocol);
-                let outcomes = outcomes.into_iter().map(Some).collect();
                 let gathered = Gathered { fetches: &fetches, outcomes, wanted: true };
                 let mut overlay = Keyspace::new(self.core.keyspace.seeds().clone());
                 let argv = Argv::new(&frame, &self.spans);
@@ -446,9 +434,7 @@ impl Shard {
     fn step_exec(&mut self, txn: TxnId, run: Run, messages: Vec<(ShardId, TxnMessage)>) {
         let (to, call) = (run.to, run.call);
         self.execs.insert(txn, run);
-        let mut steps = std::mem::take(&mut self.steps);
-        self.transactions.step_exec(txn, to, call, messages, &mut steps);
-        self.steps = steps;
+        self.transactions.step_exec(txn, to, call, messages, &mut self.steps);
     }
 
     /// A command about the connection, in an EXEC in steps. A client that has gone meanwhile needs none.

@@ -3,7 +3,7 @@
 //! Owns: queueing after MULTI, the keys that WATCH names, CLIENT PAUSE, that subscribers pass by `subscriber.rs`. Refuses to know: how commands are planned and run.
 //! Start at [`Shard::at_the_gate`]. An ordinary command of an ordinary client pays one branch for all of this: see [`OPEN`].
 
-use super::message::{Call, Work, write_frame};
+use super::message::{Call, Work, frame_of, write_frame};
 use super::plan::{Assembly, Plan, Transaction, plan};
 use super::session::Session;
 use super::{Flow, Shard};
@@ -20,11 +20,10 @@ pub const OPEN: u8 = 0;
 pub const IN_MULTI: u8 = 1;
 /// The shard is paused.
 pub const PAUSED: u8 = 2;
-/// A script has stepped aside: see [`busy`](super::busy).
-pub const BUSY: u8 = 8;
 /// The client is to be closed: what it sent and has not begun is not run.
 pub const KILLED: u8 = 4;
-
+/// A script has stepped aside: see [`busy`](super::busy).
+pub const BUSY: u8 = 8;
 /// The client has subscribed to something.
 pub const SUBSCRIBED: u8 = 16;
 
@@ -67,7 +66,12 @@ impl Shard {
         if self.is_busy()
             && let Some(error) = self.refusal_while_busy(id, argv)
         {
-            self.refuse_while_busy(index, session, call, id, error);
+            if id == CommandId::Exec && self.core.clients.of(index).multi.is_none() {
+                self.core.command_stats.of(id).rejected += 1;
+                self.refuse_here(index, session, call.protocol, &error);
+            } else {
+                self.reject(index, session, call.protocol, id, &error);
+            }
             return Some(Flow::Next);
         }
         if self.core.clients.of(index).kill || self.is_held_by_pause(index, id) {
@@ -112,20 +116,6 @@ impl Shard {
             return self.start_script(index, session, call, id, argv);
         }
         None
-    }
-
-    /// Refuses a command because of a script that is stuck; an EXEC is lost with it.
-    fn refuse_while_busy(&mut self, index: u32, session: &mut Session, call: Call, id: CommandId, error: CommandError) {
-        self.core.command_stats.of(id).rejected += 1;
-        let error = match id {
-            CommandId::Exec if self.core.clients.of(index).leave_multi().is_some() => {
-                self.core.unwatch(index);
-                CommandError::message(format!("EXECABORT Transaction discarded because of: {error}"))
-            }
-            _ => error,
-        };
-        self.abort_transaction(index);
-        self.refuse_here(index, session, call.protocol, &error);
     }
 
     /// Puts a command into its client's transaction.
@@ -224,11 +214,8 @@ impl Shard {
         let discard = self.discards_reply(index);
         let to = session.await_reply(index, discard);
         session.barrier = true;
-        let mut frame = Vec::new();
-        write_frame(&mut frame, id, argv);
-        let mut steps = std::mem::take(&mut self.steps);
-        self.transactions.scatter(to, call, frame, merge, frames.collect(), &mut steps);
-        self.steps = steps;
+        let frame = frame_of(id, argv);
+        self.transactions.scatter(to, call, frame, merge, frames.collect(), &mut self.steps);
         Some(Flow::Next)
     }
 

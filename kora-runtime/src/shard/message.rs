@@ -278,6 +278,16 @@ pub enum Outcome {
     Vote(bool),
 }
 
+impl Outcome {
+    /// The reply of a part that makes one.
+    pub fn reply(&self) -> &[u8] {
+        match self {
+            Self::Reply(bytes) => bytes,
+            Self::Replies(_) | Self::Values(_) | Self::Vote(_) => unreachable!("a merged part replies"),
+        }
+    }
+}
+
 /// A value on its way to its owner.
 #[derive(Debug)]
 pub struct Write {
@@ -317,6 +327,13 @@ pub fn write_frame(out: &mut Vec<u8>, command: CommandId, argv: Argv<'_>) {
     for word in argv.iter() {
         out.extend_from_slice(word);
     }
+}
+
+/// A frame of its own.
+pub fn frame_of(command: CommandId, argv: Argv<'_>) -> Vec<u8> {
+    let mut frame = Vec::new();
+    write_frame(&mut frame, command, argv);
+    frame
 }
 
 /// Reads a frame that [`write_frame`] wrote; the spans go to `spans`.

@@ -46,8 +46,8 @@ use corosensei::stack::DefaultStack;
 use self::clients::{Client, Peer, ReplyMode};
 use self::core::{Core, CoreOptions, EffectHook, EffectSink};
 use self::execute::{count, execute_hot, refuse};
-use self::message::{Call, Envelope, ShardId, TxnId, TxnMessage, write_frame, write_request};
-use self::plan::{Plan, plan_hot};
+use self::message::{Call, Envelope, ShardId, TxnId, TxnMessage, frame_of, write_request};
+use self::plan::{Plan, Transaction, plan_hot};
 use self::routing::Routing;
 use self::session::Session;
 use self::transaction::{Step, Target, Transactions, scope_of};
@@ -520,30 +520,35 @@ impl Shard {
                 let to = session.await_reply(index, discard);
                 session.barrier = true;
                 session.hold_pushes();
-                let mut frame = Vec::new();
-                write_frame(&mut frame, id, argv);
-                let mut steps = std::mem::take(&mut self.steps);
+                let frame = frame_of(id, argv);
                 let parts = audience.into_iter().map(|shard| (shard, frame.clone())).collect();
-                self.transactions.scatter(to, call, frame, merge, parts, &mut steps);
-                self.steps = steps;
+                self.transactions.scatter(to, call, frame, merge, parts, &mut self.steps);
                 Flow::Next
             }
             Plan::Several(transaction) => {
                 if !session.is_settled() {
                     return Flow::Wait;
                 }
-                let discard = self.discards_reply(index);
-                let to = session.await_reply(index, discard);
-                session.barrier = true;
-                self.core.stats.multi_shard_commands += 1;
-                let mut frame = Vec::new();
-                write_frame(&mut frame, id, argv);
-                let mut steps = std::mem::take(&mut self.steps);
-                self.transactions.begin(to, call, frame, transaction, None, &mut steps);
-                self.steps = steps;
-                Flow::Next
+                self.begin_several(index, session, call, (id, argv), transaction)
             }
         }
+    }
+
+    /// Begins a command over several shards, for a session of which nothing else is under way.
+    fn begin_several(
+        &mut self,
+        index: u32,
+        session: &mut Session,
+        call: Call,
+        (id, argv): (CommandId, Argv<'_>),
+        transaction: Transaction,
+    ) -> Flow {
+        let discard = self.discards_reply(index);
+        let to = session.await_reply(index, discard);
+        session.barrier = true;
+        self.core.stats.multi_shard_commands += 1;
+        self.transactions.begin(to, call, frame_of(id, argv), transaction, None, &mut self.steps);
+        Flow::Next
     }
 
     /// Runs a command on this shard; behind the intents it meets, when it meets any.
@@ -557,11 +562,10 @@ impl Shard {
         argv: Argv<'_>,
         touches_keys: bool,
     ) -> Flow {
-        if touches_keys && !self.transactions.intents.is_empty() && self.meets_intent(id, argv) {
+        if touches_keys && self.meets_any_intent(id, argv) {
             let discard = self.discards_reply(index);
             let to = Target { shard: self.core.id, to: session.await_reply(index, discard) };
-            let mut frame = Vec::new();
-            write_frame(&mut frame, id, argv);
+            let frame = frame_of(id, argv);
             session.forwarded_bytes += frame.len();
             self.transactions.park(to, call, frame, scope_of(id, argv));
             return Flow::Next;
@@ -578,6 +582,7 @@ impl Shard {
     }
 
     /// Whether a command of this shard has to wait its turn.
+    #[inline]
     fn meets_any_intent(&self, id: CommandId, argv: Argv<'_>) -> bool {
         !self.transactions.intents.is_empty() && self.meets_intent(id, argv)
     }

@@ -22,11 +22,9 @@ impl Shard {
         let Envelope { requests, replies, messages, notes, tracking } = envelope;
         self.deliver_all(&replies);
         self.receive_tracking(from, tracking);
-        let mut steps = std::mem::take(&mut self.steps);
         for message in messages {
-            self.transactions.receive(&mut self.core, message, &mut steps);
+            self.transactions.receive(&mut self.core, message, &mut self.steps);
         }
-        self.steps = steps;
         self.perform_steps();
         self.receive_notes(from, &notes);
         self.serve(from, &requests);
@@ -45,7 +43,7 @@ impl Shard {
             rest = next;
             let id = read_frame(frame, &mut spans);
             let argv = Argv::new(frame, &spans);
-            if !self.transactions.intents.is_empty() && self.meets_intent(id, argv) {
+            if self.meets_any_intent(id, argv) {
                 self.transactions.park(Target { shard: from, to }, call, frame.to_vec(), scope_of(id, argv));
                 continue;
             }
@@ -161,9 +159,7 @@ impl Shard {
                     self.admit_or_defer(self.core.id, message);
                     continue;
                 }
-                let mut steps = std::mem::take(&mut self.steps);
-                self.transactions.receive(&mut self.core, message, &mut steps);
-                self.steps = steps;
+                self.transactions.receive(&mut self.core, message, &mut self.steps);
             }
         }
     }

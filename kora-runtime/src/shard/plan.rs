@@ -5,7 +5,7 @@
 
 use super::intents::{KeyMark, Mode, Scope};
 use super::message::Call;
-use super::message::{Fetch, Part, ShardId, Work, write_frame};
+use super::message::{Fetch, Part, ShardId, Work, frame_of};
 use super::places::{Place, places};
 use super::routing::Routing;
 use crate::argv::{Argv, ArgvBuf};
@@ -148,8 +148,7 @@ fn split(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, routing: &Rout
     let parts = shares
         .into_iter()
         .map(|(shard, words, keys)| {
-            let mut frame = Vec::new();
-            write_frame(&mut frame, id, words.as_argv());
+            let frame = frame_of(id, words.as_argv());
             (shard, Part { scope: Scope::of_keys(keys), work: Work::Run(frame), call })
         })
         .collect();
@@ -211,8 +210,7 @@ fn each_once(mut fetches: Vec<Fetch>) -> Vec<Fetch> {
 
 fn all_shards(id: CommandId, argv: Argv<'_>, call: Call, merge: Merge, shards: usize) -> Plan {
     let mode = mode_of(id.info().access);
-    let mut frame = Vec::new();
-    write_frame(&mut frame, id, argv);
+    let frame = frame_of(id, argv);
     let parts = (0..shards)
         .map(|shard| (shard, Part { scope: Scope::Whole(mode), work: Work::Run(frame.clone()), call }))
         .collect();

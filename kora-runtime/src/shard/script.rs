@@ -30,7 +30,7 @@ pub struct GatheredScript {
     pub(super) frame: Vec<u8>,
     pub(super) participants: Vec<usize>,
     pub(super) fetches: Vec<Vec<Fetch>>,
-    pub(super) outcomes: Vec<Option<Outcome>>,
+    pub(super) outcomes: Vec<Outcome>,
 }
 
 /// True for a frame that may run a script: the command itself, or an EXEC with one inside.
@@ -112,9 +112,7 @@ impl Shard {
     pub(super) fn run_parked_unit(&mut self, ticket: Ticket, target: Target, call: Call, frame: Vec<u8>) {
         let finish = move |shard: &mut Self, product: Product| {
             shard.steps.push(Step::Reply(target, product.reply));
-            let mut steps = std::mem::take(&mut shard.steps);
-            shard.transactions.release(&mut shard.core, ticket, &mut steps);
-            shard.steps = steps;
+            shard.transactions.release(&mut shard.core, ticket, &mut shard.steps);
         };
         match self.run_unit(move |core| run_frame(core, call, frame, Vec::new(), execute_frame)) {
             Some(product) => finish(self, product),

@@ -71,6 +71,23 @@ struct Coordination {
     retry_of: Option<TxnId>,
 }
 
+impl Coordination {
+    /// One that waits for a report of each participant.
+    fn new(to: ReplyTo, call: Call, frame: Vec<u8>, participants: Vec<ShardId>, assembly: Assembly) -> Self {
+        Self {
+            to,
+            call,
+            frame,
+            fetches: Vec::new(),
+            outcomes: participants.iter().map(|_| None).collect(),
+            missing: participants.len(),
+            participants,
+            assembly,
+            retry_of: None,
+        }
+    }
+}
+
 /// What a step of the protocol asks the shard to do.
 #[derive(Debug)]
 pub enum Step {
@@ -109,8 +126,6 @@ pub struct Block {
     pub owners: Vec<ShardId>,
     /// When it gives up, Unix milliseconds.
     pub deadline_ms: Option<u64>,
-    /// The reply when it gives up.
-    pub null_reply: Vec<u8>,
 }
 
 /// The transactions of one shard.
@@ -160,18 +175,8 @@ impl Transactions {
         let txn = self.fresh_id();
         let Transaction { parts, assembly } = transaction;
         let fetches = parts.iter().map(|(_, part)| part.fetches()).collect();
-        let coordination = Coordination {
-            to,
-            call,
-            frame,
-            participants: parts.iter().map(|(shard, _)| *shard).collect(),
-            fetches,
-            outcomes: parts.iter().map(|_| None).collect(),
-            missing: parts.len(),
-            assembly,
-            retry_of,
-        };
-        self.coordinating.insert(txn, coordination);
+        let coordination = Coordination::new(to, call, frame, shards_of(&parts), assembly);
+        self.coordinating.insert(txn, Coordination { fetches, retry_of, ..coordination });
         sequence(txn, parts, steps);
     }
 
@@ -184,17 +189,7 @@ impl Transactions {
     /// Begins an EXEC in steps. Its outcomes come back as [`Step::Resume`]; the shard then asks for the next step or finishes.
     pub fn begin_exec(&mut self, to: ReplyTo, call: Call, parts: Vec<(ShardId, Part)>, steps: &mut Vec<Step>) -> TxnId {
         let txn = self.fresh_id();
-        let coordination = Coordination {
-            to,
-            call,
-            frame: Vec::new(),
-            participants: parts.iter().map(|(shard, _)| *shard).collect(),
-            fetches: Vec::new(),
-            outcomes: parts.iter().map(|_| None).collect(),
-            missing: parts.len(),
-            assembly: Assembly::Exec,
-            retry_of: None,
-        };
+        let coordination = Coordination::new(to, call, Vec::new(), shards_of(&parts), Assembly::Exec);
         self.coordinating.insert(txn, coordination);
         sequence(txn, parts, steps);
         txn
@@ -209,18 +204,7 @@ impl Transactions {
         messages: Vec<(ShardId, TxnMessage)>,
         steps: &mut Vec<Step>,
     ) {
-        let participants: Vec<ShardId> = messages.iter().map(|(shard, _)| *shard).collect();
-        let coordination = Coordination {
-            to,
-            call,
-            frame: Vec::new(),
-            fetches: Vec::new(),
-            outcomes: participants.iter().map(|_| None).collect(),
-            missing: participants.len(),
-            participants,
-            assembly: Assembly::Exec,
-            retry_of: None,
-        };
+        let coordination = Coordination::new(to, call, Vec::new(), shards_of(&messages), Assembly::Exec);
         self.coordinating.insert(txn, coordination);
         steps.extend(messages.into_iter().map(|(shard, message)| Step::Send(shard, message)));
     }
@@ -236,22 +220,11 @@ impl Transactions {
         steps: &mut Vec<Step>,
     ) {
         let txn = self.fresh_id();
-        let participants: Vec<ShardId> = parts.iter().map(|(shard, _)| *shard).collect();
+        let coordination = Coordination::new(to, call, frame, shards_of(&parts), Assembly::Scatter(merge));
+        self.coordinating.insert(txn, coordination);
         for (shard, frame) in parts {
             steps.push(Step::Send(shard, TxnMessage::Scatter { txn, call, frame }));
         }
-        let coordination = Coordination {
-            to,
-            call,
-            frame,
-            fetches: Vec::new(),
-            outcomes: participants.iter().map(|_| None).collect(),
-            missing: participants.len(),
-            participants,
-            assembly: Assembly::Scatter(merge),
-            retry_of: None,
-        };
-        self.coordinating.insert(txn, coordination);
     }
 
     /// True for a command whose parts run without intents, and whose replies alone are brought together here.
@@ -426,9 +399,9 @@ impl Transactions {
             return;
         }
         let mut coordination = self.coordinating.remove(&txn).expect("it was there above");
-        let outcomes = std::mem::take(&mut coordination.outcomes);
+        let outcomes: Vec<Outcome> = std::mem::take(&mut coordination.outcomes).into_iter().flatten().collect();
         if matches!(coordination.assembly, Assembly::Exec) {
-            steps.push(Step::Resume(txn, outcomes.into_iter().flatten().collect()));
+            steps.push(Step::Resume(txn, outcomes));
             return;
         }
         let id = read_frame(&coordination.frame, &mut self.spans);
@@ -437,13 +410,11 @@ impl Transactions {
         let mut waiter = WaiterNews::Nothing;
         let finishes = match &coordination.assembly {
             Assembly::Merge { merge, owners } => {
-                merge_outcomes(*merge, argv, outcomes, owners, &mut reply);
-                count_merged(core, id, reply.as_bytes());
+                merge_outcomes(core, *merge, (id, argv), &outcomes, owners, &mut reply);
                 coordination.participants.iter().map(|_| (Vec::new(), Vec::new())).collect()
             }
             Assembly::Scatter(merge) => {
-                merge_outcomes(*merge, argv, outcomes, &[], &mut reply);
-                count_merged(core, id, reply.as_bytes());
+                merge_outcomes(core, *merge, (id, argv), &outcomes, &[], &mut reply);
                 Vec::new()
             }
             Assembly::Gather if id.info().flags.contains(Flags::RUNS_SCRIPTS) => {
@@ -479,7 +450,6 @@ impl Transactions {
                             frame: wait.retry.unwrap_or_else(|| std::mem::take(&mut coordination.frame)),
                             owners: coordination.participants.clone(),
                             deadline_ms: wait.deadline_ms,
-                            null_reply: std::mem::replace(&mut reply, ReplyBuf::new(call.protocol)).into_bytes(),
                         })));
                         WaiterNews::Waits { waiter, db: call.db, keys }
                     }
@@ -538,23 +508,23 @@ fn store(core: &mut Core, client_id: u64, writes: Vec<Write>, effects: Vec<Effec
     }
 }
 
-/// One reply out of those of all parts.
-fn merge_outcomes(
+/// The shards that something goes to.
+fn shards_of<T>(parts: &[(ShardId, T)]) -> Vec<ShardId> {
+    parts.iter().map(|(shard, _)| *shard).collect()
+}
+
+/// One reply out of those of all parts. The command is counted as the one that it is.
+pub(super) fn merge_outcomes(
+    core: &mut Core,
     merge: Merge,
-    argv: Argv<'_>,
-    outcomes: Vec<Option<Outcome>>,
+    (id, argv): (CommandId, Argv<'_>),
+    outcomes: &[Outcome],
     owners: &[usize],
     reply: &mut ReplyBuf,
 ) {
-    let replies: Vec<Vec<u8>> = outcomes
-        .into_iter()
-        .map(|outcome| match outcome {
-            Some(Outcome::Reply(bytes)) => bytes,
-            _ => unreachable!("a merged part replies"),
-        })
-        .collect();
-    let parts: Vec<&[u8]> = replies.iter().map(Vec::as_slice).collect();
+    let parts: Vec<&[u8]> = outcomes.iter().map(Outcome::reply).collect();
     merge::merge(merge, argv, &parts, owners, reply);
+    count_merged(core, id, reply.as_bytes());
 }
 
 /// How a frame is run: as a command, or as a part of one.
@@ -575,7 +545,7 @@ pub struct Gathered<'g> {
     /// What each participant was to hand over.
     pub fetches: &'g [Vec<Fetch>],
     /// What they handed over.
-    pub outcomes: Vec<Option<Outcome>>,
+    pub outcomes: Vec<Outcome>,
     /// The command is to run; else the values go home untouched.
     pub wanted: bool,
 }
@@ -599,7 +569,7 @@ impl Gathered<'_> {
         let listening = std::mem::replace(&mut core.effects, EffectSink::Capture(Vec::new()));
         core.listen_anew();
         for (fetches, outcome) in fetches.iter().zip(outcomes) {
-            let Some(Outcome::Values(values)) = outcome else { unreachable!("a gathered part hands values over") };
+            let Outcome::Values(values) = outcome else { unreachable!("a gathered part hands values over") };
             for (fetch, value) in fetches.iter().zip(values) {
                 let Some(value) = value else { continue };
                 let hash = core.keyspace.hash(&fetch.key);
