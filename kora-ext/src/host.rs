@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use kora_runtime::config::Config;
-use kora_runtime::host::{Host, HostFacts};
+use kora_runtime::error::CommandError;
+use kora_runtime::host::{Host, HostFacts, SaveAtEnd};
 use tokio::sync::Notify;
 
 /// What an allocator can tell and do; a program that knows its allocator gives one.
@@ -138,9 +139,10 @@ impl Host for ProcessHost {
         std::thread::sleep(duration);
     }
 
-    fn shutdown(&self) {
+    fn shutdown(&self, _save: SaveAtEnd, _force: bool) -> Result<(), CommandError> {
         self.stopping.store(true, Ordering::SeqCst);
         self.stop.notify_waiters();
+        Ok(())
     }
 
     fn purge(&self) {

@@ -88,7 +88,9 @@ impl Host for NoHost {
         HostFacts::default()
     }
     fn sleep(&self, _: Duration) {}
-    fn shutdown(&self) {}
+    fn shutdown(&self, _: kora_runtime::host::SaveAtEnd, _: bool) -> Result<(), kora_runtime::error::CommandError> {
+        Ok(())
+    }
     fn purge(&self) {}
     fn report(&self, message: &str) {
         panic!("{message}");

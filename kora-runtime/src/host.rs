@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+use crate::error::CommandError;
+use crate::shard::message::ShardId;
+
 /// Facts about the process, read when INFO asks.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HostFacts {
@@ -44,6 +47,85 @@ pub struct HostFacts {
     pub peak_allocated_bytes: u64,
 }
 
+/// What is known about what is on disk, for INFO and those who wait for it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PersistenceFacts {
+    /// The data directory; without one nothing is kept.
+    pub directory: Option<String>,
+    /// What is on disk is being loaded: commands are refused meanwhile.
+    pub loading: bool,
+    /// When that began, Unix seconds.
+    pub loading_since_unix_seconds: u64,
+    /// Bytes that are to be read, and that have been.
+    pub loading_bytes: (u64, u64),
+    /// A snapshot is being written; for how many seconds.
+    pub snapshot_running_seconds: Option<u64>,
+    /// When the last good snapshot was finished (before the first: when the engine started), Unix seconds.
+    pub last_snapshot_unix_seconds: u64,
+    /// Seconds that the last snapshot took.
+    pub last_snapshot_seconds: Option<u64>,
+    /// The last snapshot did not fail.
+    pub last_snapshot_ok: bool,
+    /// Snapshots finished since the start.
+    pub snapshots: u64,
+    /// Keys and bytes of the last snapshot.
+    pub last_snapshot_size: (u64, u64),
+    /// There is a log.
+    pub log_on: bool,
+    /// Bytes of the log that are newer than the last snapshot.
+    pub log_bytes: u64,
+    /// Bytes of the log when the last snapshot was finished.
+    pub log_base_bytes: u64,
+    /// Bytes that were logged and not yet written.
+    pub log_pending_bytes: u64,
+    /// Logs that are being synced.
+    pub log_syncs_running: u64,
+    /// Syncs that had to wait for an earlier one that took long.
+    pub log_syncs_delayed: u64,
+    /// Why nothing can be logged now: the disk is full.
+    pub log_trouble: Option<String>,
+    /// What recovery had to report when the engine started.
+    pub recovery_reports: Vec<String>,
+}
+
+/// Why no snapshot was begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnapshotRefusal {
+    /// There is no data directory.
+    NoDirectory,
+    /// One is being written.
+    Running,
+    /// The system refused.
+    Io(String),
+}
+
+/// Where a shard's part of a snapshot goes: the bytes of an RDB file behind its header, up to its end mark.
+pub trait SnapshotSink {
+    /// True when more is welcome now: what is written sooner waits in memory.
+    fn has_room(&self) -> bool;
+    /// Takes bytes; blocks while far too many wait.
+    fn write(&mut self, bytes: Vec<u8>);
+    /// All was written; the rest is done elsewhere.
+    fn finish(self: Box<Self>, keys: u64);
+    /// All was written; returns when this shard's file is on disk, and, for the last shard, the snapshot is the directory's.
+    ///
+    /// # Errors
+    /// What the system refused.
+    fn finish_and_wait(self: Box<Self>, keys: u64) -> Result<(), String>;
+}
+
+/// What a clean end does first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SaveAtEnd {
+    /// What the `save` parameter says: a snapshot when there are rules and no log.
+    #[default]
+    AsConfigured,
+    /// A snapshot.
+    Yes,
+    /// Nothing but what is logged.
+    No,
+}
+
 /// The process around the shards.
 pub trait Host: Send + Sync {
     /// Nanoseconds of a clock that never goes back; read for sampled command times only.
@@ -52,8 +134,28 @@ pub trait Host: Send + Sync {
     fn facts(&self) -> HostFacts;
     /// Blocks the calling shard (DEBUG SLEEP).
     fn sleep(&self, duration: Duration);
-    /// Asks the process to stop cleanly (SHUTDOWN).
-    fn shutdown(&self);
+    /// Asks the process to stop cleanly (SHUTDOWN). With `force`, also when saving fails.
+    ///
+    /// # Errors
+    /// When there is nothing to save to.
+    fn shutdown(&self, save: SaveAtEnd, force: bool) -> Result<(), CommandError>;
+    /// What is known about what is on disk.
+    fn persistence(&self) -> PersistenceFacts {
+        PersistenceFacts::default()
+    }
+    /// Begins a shard's part of a snapshot whose cut is now: records before `first_lsn` are in it. Every shard's part of one snapshot has the same `token`,
+    /// and gets the same answer.
+    ///
+    /// # Errors
+    /// When there can be none now.
+    fn begin_snapshot(
+        &self,
+        _shard: ShardId,
+        _token: u64,
+        _first_lsn: u64,
+    ) -> Result<Box<dyn SnapshotSink>, SnapshotRefusal> {
+        Err(SnapshotRefusal::NoDirectory)
+    }
     /// Gives freed memory back to the operating system (MEMORY PURGE).
     fn purge(&self);
     /// Tells what went wrong inside; one line.

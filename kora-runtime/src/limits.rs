@@ -108,6 +108,11 @@ pub const SPARE_BUFFER_BYTES_MAX: usize = 256 * KIB;
 /// Buffers of envelopes that a shard keeps for the next.
 pub const SPARE_BUFFERS_MAX: usize = 64;
 
+// ----- The log -------------------------------------------------------------------------------------------------------
+
+/// Bytes of what one script or transaction logs, above which it goes on in another record.
+pub const LOG_RECORD_BYTES_MAX: usize = 512 * MIB;
+
 // ----- Slices: no step of background work may take longer ------------------------------------------------------------
 
 /// Elements of a large value, or keys of a flushed database, that are dropped in one slice; smaller values are dropped

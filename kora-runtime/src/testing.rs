@@ -26,7 +26,9 @@ impl Host for NoHost {
         HostFacts::default()
     }
     fn sleep(&self, _: Duration) {}
-    fn shutdown(&self) {}
+    fn shutdown(&self, _: crate::host::SaveAtEnd, _: bool) -> Result<(), crate::error::CommandError> {
+        Ok(())
+    }
     fn purge(&self) {}
     fn report(&self, message: &str) {
         panic!("{message}");

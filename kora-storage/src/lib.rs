@@ -4,4 +4,5 @@
 //! docs/formats.md). Refuses to know: commands, RESP, Tokio, what a shard does with what it reads.
 
 pub mod lock;
+pub mod log;
 pub mod manifest;

@@ -90,7 +90,9 @@ impl Host for Recorder {
         HostFacts::default()
     }
     fn sleep(&self, _: Duration) {}
-    fn shutdown(&self) {}
+    fn shutdown(&self, _: kora_runtime::host::SaveAtEnd, _: bool) -> Result<(), kora_runtime::error::CommandError> {
+        Ok(())
+    }
     fn purge(&self) {}
     fn report(&self, message: &str) {
         self.reports.lock().unwrap_or_else(PoisonError::into_inner).push(message.to_owned());

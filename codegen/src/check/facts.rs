@@ -4,7 +4,7 @@
 
 use crate::diagnostic::Report;
 use crate::emit::info::CATEGORIES;
-use crate::model::{Access, Arg, Flag, Route, Row, Shape, Surplus, Type, Wal};
+use crate::model::{Access, Arg, Flag, Row, Shape, Surplus, Type, Wal};
 use crate::suggest;
 
 /// `since` is a version, of Redis or `kora …`.
@@ -132,17 +132,6 @@ pub(super) fn relative_times(row: &Row, report: &mut Report) {
         report.error_with_help(
             row.wal.at,
             format!("`{}` is a relative time, which means something else when the log is replayed", arg.name.value),
-            "`wal` is \"effects\"",
-        );
-    }
-}
-
-/// What is gathered from several shards cannot be replayed on one.
-pub(super) fn gathered_log(row: &Row, report: &mut Report) {
-    if row.wal.value == Wal::Command && row.route.value == Route::Gather {
-        report.error_with_help(
-            row.wal.at,
-            format!("{} gathers values that are not there when one shard's log is replayed", row.name.value),
             "`wal` is \"effects\"",
         );
     }

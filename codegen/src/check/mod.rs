@@ -32,7 +32,6 @@ pub fn run(table: &Table, report: &mut Report) {
             facts::tips,
             facts::wal_of_reads,
             facts::relative_times,
-            facts::gathered_log,
             facts::surplus,
             routes::keys_of_route,
             routes::split_keys,

@@ -13,7 +13,8 @@ pub use notified::NotifiedEvents;
 pub use parameters::{Change, Config, PARAMETERS, Parameter};
 pub use placement::{Locality, PinnedDatabases};
 pub use value::{
-    ClientClass, Kind, LogLevel, MaxmemoryPolicy, OutputLimit, OutputLimits, PipelineOrder, Refusal, parse_bytes,
+    AppendFsync, ClientClass, Kind, LogLevel, MaxmemoryPolicy, OutputLimit, OutputLimits, PipelineOrder, Refusal,
+    parse_bytes,
 };
 
 use crate::error::CommandError;

@@ -6,7 +6,7 @@
 
 use super::notified::NotifiedEvents;
 use super::placement::{Locality, PinnedDatabases};
-use super::value::{Kind, LogLevel, MaxmemoryPolicy, OutputLimits, PipelineOrder, Refusal, Value};
+use super::value::{AppendFsync, Kind, LogLevel, MaxmemoryPolicy, OutputLimits, PipelineOrder, Refusal, Value};
 use crate::limits;
 
 /// Who may change a parameter when.
@@ -343,6 +343,11 @@ parameters! {
         kind: Kind::YesNo, default: false, change: NO_PERSISTENCE,
         help: "Writes are logged.",
         read_by: "clients",
+    }
+    appendfsync: AppendFsync = "appendfsync" {
+        kind: Kind::OneOf(AppendFsync::NAMES), default: AppendFsync::EverySec, change: Change::AtRunTime,
+        help: "When what was logged is written through to the disk: before anybody hears of it, once a second, or when the system likes.",
+        read_by: "each shard, and whoever syncs its log",
     }
     replica_read_only ("slave-read-only"): bool = "replica-read-only" {
         kind: Kind::YesNo, default: true, change: Change::Never("replication is not supported"),

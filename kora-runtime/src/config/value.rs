@@ -285,6 +285,18 @@ pub enum PipelineOrder {
     Strict,
 }
 
+/// When what was logged is written through to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Keyword)]
+pub enum AppendFsync {
+    /// Before anybody hears of it.
+    Always,
+    /// Once a second.
+    #[keyword("everysec")]
+    EverySec,
+    /// When the operating system likes.
+    No,
+}
+
 /// Words are kept as the enum that derives them.
 macro_rules! keyword_value {
     ($($type:ty),*) => { $(
@@ -301,7 +313,7 @@ macro_rules! keyword_value {
     )* };
 }
 
-keyword_value!(MaxmemoryPolicy, LogLevel, PipelineOrder);
+keyword_value!(MaxmemoryPolicy, LogLevel, PipelineOrder, AppendFsync);
 
 /// A class of clients for `client-output-buffer-limit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Keyword)]

@@ -38,7 +38,7 @@ pub fn set(core: &mut Core, pairs: Many<'_, args::ConfigSetPairs<'_>>) -> Result
     let changed = core.config.set(pairs.iter().copied())?;
     let opened = changed.requirepass.is_empty() && !core.config.requirepass.is_empty();
     core.config = changed;
-    core.listen_anew();
+    core.follow_settings();
     if opened {
         // Without a password nobody has to give one, those included that were connected before.
         core.clients.authenticate_all();

@@ -7,6 +7,7 @@
 use super::{config, debug, help, info, introspection, memory, placement};
 use crate::argv::Many;
 use crate::error::CommandError;
+use crate::host::SaveAtEnd;
 use crate::keyspace::DATABASES;
 use crate::reply::{ArrayReply, Bulk, MapReply, ReplyBuf, Simple};
 use crate::shard::core::Core;
@@ -205,8 +206,7 @@ impl ServerCommands for ShardCx<'_> {
                 "ERR SHUTDOWN SAVE is not possible: there is nothing that keys could be saved to",
             ));
         }
-        self.core.host.shutdown();
-        Ok(())
+        self.core.host.shutdown(SaveAtEnd::AsConfigured, force)
     }
 
     fn swapdb(&mut self, args::Swapdb { first, second }: args::Swapdb) -> Result<(), CommandError> {

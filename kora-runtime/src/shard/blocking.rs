@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::message::{Call, ReplyTo, ShardId, TxnId, TxnMessage, frame_of, read_frame};
 use super::plan::{Plan, gather_always, plan};
 use super::session::Session;
-use super::transaction::{Block, Step};
+use super::transaction::{Block, Step, Target};
 use super::waiters::Waiter;
 use super::{Flow, Shard};
 use crate::argv::Argv;
@@ -244,6 +244,13 @@ impl Shard {
         }
     }
 
+    /// A waiter's command was tried again with this reply, which goes out when the transaction is on disk.
+    pub(super) fn served(&mut self, id: TxnId, txn: TxnId, reply: Vec<u8>) {
+        let Some(to) = self.blocked.get(&id).copied().and_then(|index| self.leave_wait(index, false)) else { return };
+        let target = Target { shard: self.core.id, to };
+        self.transactions.when_committed(txn, Step::Reply(target, reply));
+    }
+
     // ---- the end of waiting ---------------------------------------------------------------------------------------------
 
     /// Ends a client's waiting, unless it is just being served. False when it does not wait.
@@ -269,13 +276,19 @@ impl Shard {
     }
 
     fn end_wait(&mut self, index: u32, reply: Vec<u8>, withdraw: bool) {
-        let Some(session) = self.sessions[index as usize].as_mut() else { return };
-        let Some(blocked) = session.blocked.take() else { return };
+        if let Some(to) = self.leave_wait(index, withdraw) {
+            self.deliver(to, &reply);
+        }
+    }
+
+    /// Ends a client's waiting but for the reply; where that goes.
+    fn leave_wait(&mut self, index: u32, withdraw: bool) -> Option<ReplyTo> {
+        let blocked = self.sessions[index as usize].as_mut()?.blocked.take()?;
         let client = self.core.clients.of(index);
         client.waiting = None;
         client.last_ms = self.core.now_ms;
         self.forget_waiter(&blocked, withdraw);
-        self.deliver(blocked.to, &reply);
+        Some(blocked.to)
     }
 
     fn forget_waiter(&mut self, blocked: &Blocked, withdraw: bool) {

@@ -18,10 +18,10 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 use super::clients::Clients;
 use super::core::Core;
 use super::cx::ShardCx;
-use super::message::{Call, Envelope, ShardId, TxnMessage, begin_reply, read_frame, read_request, seal};
+use super::journal::Logged;
+use super::message::{Call, Envelope, Finish, ShardId, TxnMessage, begin_reply, read_frame, read_request, seal};
 use super::stats::{CommandStats, Stats};
 use super::tracking::exchange::TrackingMessage;
-use super::transaction::Finish;
 use super::{Shard, gate, keep_spare};
 use crate::config::Config;
 use crate::error::CommandError;
@@ -42,6 +42,7 @@ pub struct Front {
     clients: Clients,
     stats: Stats,
     command_stats: CommandStats,
+    logged: Logged,
 }
 
 /// What a unit comes to.
@@ -127,11 +128,13 @@ impl Core {
             clients: std::mem::take(&mut self.clients),
             stats: std::mem::take(&mut self.stats),
             command_stats: std::mem::take(&mut self.command_stats),
+            logged: self.journal.lend(),
         })
     }
 
     fn put_front(&mut self, front: Box<Front>) {
-        let Front { config, clients, stats, command_stats } = *front;
+        let Front { config, clients, stats, command_stats, logged } = *front;
+        self.journal.accept(logged);
         if let Some(config) = config {
             self.config = config;
         }
@@ -148,6 +151,7 @@ impl Shard {
         let mut core =
             stand_in.unwrap_or_else(|| Box::new(self.core.stand_in(busy_extensions.take().unwrap_or_default())));
         core.now_ms = self.core.now_ms;
+        core.access_ms = self.core.access_ms;
         std::mem::swap(&mut self.core, &mut core);
         let stack = match self.script_stack.take() {
             Some(stack) => stack,

@@ -14,6 +14,7 @@ use super::busy::ScriptState;
 use super::clients::{Client, Clients};
 use super::fault::Fault;
 use super::gate::{self, Pause};
+use super::journal::Journal;
 use super::message::{ShardId, TxnId};
 use super::routing::Routing;
 use super::stats::{CommandStats, Meter, Stats};
@@ -21,7 +22,7 @@ use super::tracking::Tracking;
 use super::tracking::tell::Open;
 use super::waiters::{Waiter, Waiters};
 use super::watch::Watches;
-use crate::config::Config;
+use crate::config::{AppendFsync, Config};
 use crate::host::Host;
 use crate::keyspace::{Database, Entry, Event, EventClass, Keyspace};
 use crate::random::Random;
@@ -124,6 +125,8 @@ pub struct Core {
     pub keyspace: Keyspace,
     /// The time of this tick, Unix milliseconds.
     pub now_ms: u64,
+    /// The time by which access clocks go: that of the tick, also while a log is replayed and nothing expires.
+    pub access_ms: u64,
     /// Random numbers for SPOP, RANDOMKEY and the like.
     pub random: Random,
     /// This shard's copy of the settings.
@@ -146,6 +149,8 @@ pub struct Core {
     pub active_expire: bool,
     /// Where the sweep goes on: database and position in its table.
     pub(super) sweep_at: (usize, u64),
+    /// What of the changes goes to the log.
+    pub journal: Journal,
     /// Who hears of changes.
     pub(super) effects: EffectSink,
     /// Someone hears of changes at all: the one branch that a change, a missed and a new key pay for it.
@@ -229,6 +234,7 @@ impl Core {
             routing,
             keyspace: Keyspace::new(seeds),
             now_ms,
+            access_ms: now_ms,
             random: Random::new(random_seed),
             config,
             stats: Stats::default(),
@@ -240,6 +246,7 @@ impl Core {
             host,
             active_expire: true,
             sweep_at: (0, 0),
+            journal: Journal::default(),
             effects: EffectSink::Nobody,
             listening: false,
             attention: false,
@@ -273,6 +280,7 @@ impl Core {
     /// Takes over what was left at its stand-in.
     pub(super) fn adopt(&mut self, stand_in: &mut Self) {
         self.now_ms = stand_in.now_ms;
+        self.access_ms = stand_in.access_ms;
         self.pushes.append(&mut stand_in.pushes);
         self.unwatched.append(&mut stand_in.unwatched);
         self.unblocked.append(&mut stand_in.unblocked);
@@ -359,6 +367,12 @@ impl Core {
         }
     }
 
+    /// Has what depends on settings follow them; to be called when they, or what they are about, have changed.
+    pub(crate) fn follow_settings(&mut self) {
+        self.journal.set_strict(self.config.appendfsync == AppendFsync::Always);
+        self.listen_anew();
+    }
+
     /// Finds out again whether anyone hears of changes; to be called whenever someone starts or stops to.
     pub(crate) fn listen_anew(&mut self) {
         let told_elsewhere = self.extensions_listen || self.config.notify_keyspace_events.any();
@@ -436,7 +450,7 @@ impl Core {
     /// The access clock of a key that is touched now.
     #[inline]
     pub fn access_now(&self) -> u32 {
-        if self.config.maxmemory_policy.is_lfu() { lfu::fresh(self.now_ms) } else { (self.now_ms / 1000) as u32 }
+        if self.config.maxmemory_policy.is_lfu() { lfu::fresh(self.access_ms) } else { (self.access_ms / 1000) as u32 }
     }
 
     /// Moves an entry's access clock because the key was read or written.
@@ -488,6 +502,7 @@ impl Core {
             found += dead.len();
             for (entry, big) in dead {
                 self.stats.expired_keys += 1;
+                self.log_removal(db as u8, entry.key());
                 self.changed(db as u8, Event::Expired, entry.key());
                 if let Some(big) = big {
                     self.graveyard.bury(big);

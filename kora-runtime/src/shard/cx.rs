@@ -196,6 +196,7 @@ impl<'s> ShardCx<'s> {
             self.core.graveyard.bury(big);
         }
         self.core.stats.expired_keys += 1;
+        self.core.log_removal(db, key);
         self.core.changed(db, Event::Expired, key);
     }
 
@@ -206,7 +207,7 @@ impl<'s> ShardCx<'s> {
         }
         let core = &mut *self.core;
         let (database, _) = core.keyspace.database_mut(usize::from(self.call.db));
-        Core::touch(&core.config, &mut core.random, core.now_ms, database.entry_mut(slot));
+        Core::touch(&core.config, &mut core.random, core.access_ms, database.entry_mut(slot));
     }
 
     /// The entry of a live key in the selected database, its access clock moved and the lookup counted as a hit or miss.
@@ -391,7 +392,7 @@ impl<'s> ShardCx<'s> {
         // A new value is fresh even for a client that does not touch; its use counter goes on from the old one's, as in Redis.
         let core = &mut *self.core;
         let (database, _) = core.keyspace.database_mut(usize::from(self.call.db));
-        Core::touch(&core.config, &mut core.random, core.now_ms, database.entry_mut(slot));
+        Core::touch(&core.config, &mut core.random, core.access_ms, database.entry_mut(slot));
         match expiry {
             ExpiryChange::Clear => database.set_expiry(slot, None),
             ExpiryChange::At(at_ms) => database.set_expiry(slot, Some(at_ms)),

@@ -9,10 +9,12 @@
 //!   step on all shards together; a command over several shards is a step of its own. Nobody sees the keys before the last step.
 
 use super::busy::replied;
+use super::commit::Conclusion;
 use super::execute::{count, execute_merged};
 use super::intents::{KeyMark, Mode, Scope};
 use super::message::{
-    Call, Fetch, Outcome, Part, ReplyTo, ShardId, TxnId, TxnMessage, WaiterNews, Work, read_frame, write_request,
+    Call, Fetch, Finish, Outcome, Part, ReplyTo, ShardId, TxnId, TxnMessage, WaiterNews, Work, read_frame,
+    write_request,
 };
 use super::plan::{Assembly, Plan, plan};
 use super::session::Session;
@@ -47,6 +49,8 @@ pub(super) struct Run {
     next: usize,
     replies: ReplyBuf,
     participants: Vec<ShardId>,
+    /// Those that have something to log.
+    wrote: Vec<ShardId>,
     step: RunStep,
 }
 
@@ -257,6 +261,7 @@ impl Shard {
             next: 0,
             replies,
             participants: scopes.iter().map(|(shard, _)| *shard).collect(),
+            wrote: Vec::new(),
             step: RunStep::Vote,
         };
         // Without votes the first step goes with the intents, when it is one that every shard can begin by itself.
@@ -282,7 +287,7 @@ impl Shard {
             // Nothing but commands that run anywhere, and some that concern other shards without touching keys.
             let txn = self.transactions.fresh_id();
             self.execs.insert(txn, run);
-            self.steps.push(Step::Resume(txn, Vec::new()));
+            self.steps.push(Step::Resume(txn, Vec::new(), Vec::new()));
         } else {
             let txn = self.transactions.begin_exec(to, call, parts, &mut self.steps);
             self.execs.insert(txn, run);
@@ -322,8 +327,9 @@ impl Shard {
     }
 
     /// Goes on with an EXEC whose step is done.
-    pub(super) fn resume_exec(&mut self, txn: TxnId, outcomes: Vec<Outcome>) {
+    pub(super) fn resume_exec(&mut self, txn: TxnId, outcomes: Vec<Outcome>, wrote: Vec<ShardId>) {
         let Some(mut run) = self.execs.remove(&txn) else { unreachable!("an EXEC that is under way is kept") };
+        run.wrote_too(wrote);
         let failed = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Vote(true)));
         if failed {
             run.replies.truncate(0);
@@ -364,8 +370,11 @@ impl Shard {
                 let argv = Argv::new(&frame, &self.spans);
                 let finishes = gathered.run(&mut self.core, &mut overlay, call, id, argv, &mut reply);
                 run.append(reply.as_bytes());
-                for (shard, (writes, effects)) in from.into_iter().zip(finishes) {
-                    let message = TxnMessage::Store { client_id: call.client_id, writes, effects };
+                for (shard, finish) in from.into_iter().zip(finishes) {
+                    if !finish.journal.is_empty() {
+                        run.wrote_too(vec![shard]);
+                    }
+                    let message = TxnMessage::Store { txn, client_id: call.client_id, finish };
                     self.steps.push(Step::Send(shard, message));
                 }
             }
@@ -454,18 +463,16 @@ impl Shard {
     }
 
     fn finish_exec(&mut self, txn: TxnId, run: Run) {
-        for shard in run.participants {
-            let message = TxnMessage::Finish {
-                txn,
-                client_id: run.call.client_id,
-                writes: Vec::new(),
-                effects: Vec::new(),
-                waiter: WaiterNews::Nothing,
-            };
-            self.steps.push(Step::Send(shard, message));
-        }
         let target = Target { shard: self.core.id, to: run.to };
-        self.steps.push(Step::Reply(target, run.replies.into_bytes()));
+        let conclusion = Conclusion {
+            txn,
+            client_id: run.call.client_id,
+            waiters: vec![WaiterNews::Nothing; run.participants.len()],
+            finishes: run.participants.into_iter().map(|shard| (shard, Finish::default())).collect(),
+            wrote: run.wrote,
+            then: vec![Step::Reply(target, run.replies.into_bytes())],
+        };
+        self.transactions.conclude(&self.core, conclusion, &mut self.steps);
     }
 }
 
@@ -476,6 +483,14 @@ impl Run {
 
     fn call_of(&self, at: usize) -> Call {
         Call { db: self.dbs[at], protocol: self.replies.protocol(), ..self.call }
+    }
+
+    fn wrote_too(&mut self, wrote: Vec<ShardId>) {
+        for shard in wrote {
+            if !self.wrote.contains(&shard) {
+                self.wrote.push(shard);
+            }
+        }
     }
 
     fn append(&mut self, reply: &[u8]) {
@@ -500,6 +515,7 @@ fn run_queue(
         return false;
     }
     reply.array(multi.ends.len());
+    core.journal.begin_unit();
     let (start, mut closing) = (reply.len(), false);
     let mut spans = Vec::new();
     for ((id, frame), db) in multi.commands().zip(dbs) {
@@ -515,6 +531,7 @@ fn run_queue(
         }
         bound_reply(start, mark, reply);
     }
+    core.journal.end_unit();
     closing
 }
 
@@ -534,6 +551,7 @@ pub(super) fn run_batch(core: &mut Core, call: Call, argv: Argv<'_>, reply: &mut
         return;
     }
     reply.array(argv.len() - 1);
+    core.journal.begin_unit();
     let start = reply.len();
     let mut spans = Vec::new();
     for word in argv.iter().skip(1) {
@@ -543,6 +561,7 @@ pub(super) fn run_batch(core: &mut Core, call: Call, argv: Argv<'_>, reply: &mut
         execute_merged(core, Call { db: db[0], ..call }, id, Argv::new(frame, &spans), reply);
         bound_reply(start, mark, reply);
     }
+    core.journal.end_unit();
 }
 
 /// What an EXEC that travels touches where it runs.

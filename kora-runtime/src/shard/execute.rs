@@ -110,6 +110,7 @@ fn perform(
     let sampled = stat.runs.is_multiple_of(SAMPLE_EVERY);
     stat.runs += 1;
     let started_ns = if sampled { core.host.monotonic_ns() } else { 0 };
+    let logged = core.journal.is_on().then(|| core.log_mark());
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut cx = ShardCx::new(core, call);
         table::dispatch(&mut cx, id, argv, reply)
@@ -122,13 +123,21 @@ fn perform(
         core.remember_reads(call, id, argv);
     }
     match outcome {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(())) => {
+            if let Some(logged) = logged {
+                core.log_command(logged, call, id, argv);
+            }
+            Ok(())
+        }
         Ok(Err(error)) => {
             reply.truncate(mark);
             Err(error)
         }
         Err(panic) => {
             reply.truncate(mark);
+            if let Some(logged) = logged {
+                core.journal.abandon(logged);
+            }
             contain(core, call, id, argv, panic.as_ref());
             Err(CommandError::Internal)
         }

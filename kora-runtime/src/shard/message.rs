@@ -142,12 +142,28 @@ pub enum TxnMessage {
     },
     /// Coordinator to a participant that holds its intents: put these in place, and go on holding.
     Store {
-        /// Which transaction's client it is.
+        /// Which transaction.
+        txn: TxnId,
+        /// Whose it is.
         client_id: u64,
-        /// As in `Finish`.
-        writes: Vec<Write>,
-        /// As in `Finish`.
-        effects: Vec<Effect>,
+        /// What to store, tell and keep for the log.
+        finish: Finish,
+    },
+    /// Coordinator to participant: every part is done; store these, write the record, go on holding, and report when it is on disk.
+    Commit {
+        /// Which transaction.
+        txn: TxnId,
+        /// Whose it is.
+        client_id: u64,
+        /// What to store, tell and log.
+        finish: Finish,
+        /// All shards that write a record.
+        writers: Vec<ShardId>,
+    },
+    /// Participant to coordinator: the record is on disk. Nothing leaves a shard before what it has logged is on disk, so that sending it is proof enough.
+    Durable {
+        /// Which transaction.
+        txn: TxnId,
     },
     /// Coordinator to a shard: run this now, without any intent.
     Scatter {
@@ -166,6 +182,8 @@ pub enum TxnMessage {
         participant: ShardId,
         /// What came of it.
         outcome: Outcome,
+        /// Its parts have something to log.
+        wrote: bool,
     },
     /// Coordinator to participant: every part is done; store these and let the intents go.
     Finish {
@@ -173,10 +191,10 @@ pub enum TxnMessage {
         txn: TxnId,
         /// Whose it is.
         client_id: u64,
-        /// Values to put in place, `None` for a key that is to be absent.
-        writes: Vec<Write>,
-        /// What happened to them, for those who listen at their owner.
-        effects: Vec<Effect>,
+        /// What to store, tell and log.
+        finish: Finish,
+        /// All shards that write a record of it.
+        writers: Vec<ShardId>,
         /// What becomes of a client that waits, or waited, for keys here.
         waiter: WaiterNews,
     },
@@ -197,6 +215,17 @@ pub enum TxnMessage {
         /// Who.
         waiter: TxnId,
     },
+}
+
+/// What a participant has to do with values that were away.
+#[derive(Debug, Default)]
+pub struct Finish {
+    /// Values to put in place, `None` for a key that is to be absent.
+    pub writes: Vec<Write>,
+    /// What happened to them, for those who listen at their owner.
+    pub effects: Vec<Effect>,
+    /// What the log is to have of it: entries.
+    pub journal: Vec<u8>,
 }
 
 /// What a transaction that a blocking command began means for the lines of waiters at an owner.
@@ -317,14 +346,20 @@ pub fn read_note(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 
 /// Appends a frame.
 pub fn write_frame(out: &mut Vec<u8>, command: CommandId, argv: Argv<'_>) {
+    write_words(out, command, argv.iter());
+}
+
+/// Appends a frame of a command that nobody sent.
+#[inline]
+pub fn write_words<'w>(out: &mut Vec<u8>, command: CommandId, words: impl ExactSizeIterator<Item = &'w [u8]> + Clone) {
     let mut header = [0; 6];
     header[..2].copy_from_slice(&command.number().to_le_bytes());
-    header[2..].copy_from_slice(&(argv.len() as u32).to_le_bytes());
+    header[2..].copy_from_slice(&(words.len() as u32).to_le_bytes());
     out.extend_from_slice(&header);
-    for word in argv.iter() {
+    for word in words.clone() {
         out.extend_from_slice(&(word.len() as u32).to_le_bytes());
     }
-    for word in argv.iter() {
+    for word in words {
         out.extend_from_slice(word);
     }
 }

@@ -12,13 +12,16 @@ mod attention;
 pub mod blocking;
 pub mod busy;
 pub mod clients;
+mod commit;
 pub mod core;
 pub mod cx;
 mod exec;
 pub mod execute;
 pub mod fault;
 pub mod gate;
+mod hold;
 pub mod intents;
+pub mod journal;
 pub mod merge;
 pub mod message;
 pub mod nested;
@@ -26,6 +29,7 @@ mod output;
 mod peers;
 pub mod places;
 pub mod plan;
+pub mod replay;
 pub mod route;
 pub mod routing;
 mod script;
@@ -112,6 +116,7 @@ pub struct Shard {
     /// A unit that runs for too long.
     aside: Option<busy::Aside>,
     transactions: Transactions,
+    held: hold::Held,
     /// Transactions of clients of this shard that run in steps.
     execs: BTreeMap<TxnId, exec::Run>,
     /// Sessions that wait, by the waiter's name.
@@ -153,6 +158,7 @@ impl Shard {
         let routing = Routing::new(seeds.clone(), shards, config.locality.clone(), config.pinned_databases);
         let mut shard = Self {
             transactions: Transactions::new(id, &seeds),
+            held: hold::Held::default(),
             execs: BTreeMap::new(),
             blocked: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -202,6 +208,7 @@ impl Shard {
     /// Sets the clock. Time may stand still or jump; expiry goes by it.
     pub fn begin_tick(&mut self, now_ms: u64) {
         self.core.now_ms = now_ms;
+        self.core.access_ms = now_ms;
         // The alarm may ring later than what this tick brings, a new pause among it.
         if self.core.paused.is_some_and(|pause| pause.until_ms <= now_ms) {
             self.end_pause();
@@ -333,6 +340,9 @@ impl Shard {
         for session in self.core.clients.take_killed() {
             self.stop_waiting(session, blocking::Ending::Killed);
             into.push(session);
+        }
+        if self.core.journal.holds() {
+            into.iter().for_each(|&session| self.hold_session(session));
         }
     }
 

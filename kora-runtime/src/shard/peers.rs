@@ -136,9 +136,10 @@ impl Shard {
                     Step::Reply(target, reply) if target.shard == self.core.id => self.deliver(target.to, &reply),
                     Step::RunParked(ticket, target, call, frame) => self.run_parked_unit(ticket, target, call, frame),
                     Step::RunGathered(script) => self.run_gathered_script(*script),
-                    Step::Resume(txn, outcomes) => self.resume_exec(txn, outcomes),
+                    Step::Resume(txn, outcomes, wrote) => self.resume_exec(txn, outcomes, wrote),
                     Step::Block(block) => self.block_later(*block),
                     Step::Tried(waiter, reply) => self.tried(waiter, reply),
+                    Step::Served(waiter, txn, reply) => self.served(waiter, txn, reply),
                     Step::Offered(waiter, owner) => self.offered(waiter, owner),
                     Step::Lines(behind) => {
                         for (db, key, place) in behind {
@@ -195,6 +196,10 @@ impl Shard {
         if !self.core.clients.killed().is_empty() {
             self.forget_killed();
         }
+        for (peer, envelope) in self.released_envelopes() {
+            send(peer, envelope);
+        }
+        let holds = self.core.journal.holds();
         for peer in 0..self.outboxes.len() {
             if self.outboxes[peer].is_empty() {
                 continue;
@@ -204,7 +209,13 @@ impl Shard {
                 replies: self.spare.pop().unwrap_or_default(),
                 ..Envelope::default()
             };
-            send(peer, std::mem::replace(&mut self.outboxes[peer], empty));
+            let mut envelope = std::mem::replace(&mut self.outboxes[peer], empty);
+            if holds {
+                envelope = self.hold_envelope(peer, envelope);
+            }
+            if !envelope.is_empty() {
+                send(peer, envelope);
+            }
         }
         self.bid_farewell();
         if was_congested {
@@ -221,6 +232,6 @@ impl Shard {
 
     /// True when [`Shard::end_tick`] has something to send.
     pub fn has_outgoing(&self) -> bool {
-        self.core.shards > 1 && self.outboxes.iter().any(|outbox| !outbox.is_empty())
+        self.core.shards > 1 && (self.has_released() || self.outboxes.iter().any(|outbox| !outbox.is_empty()))
     }
 }

@@ -6,9 +6,10 @@
 //! A script that runs inside a step of an EXEC over several shards is no unit: it cannot step aside there, and ends by itself when it is late.
 
 use super::busy::{Product, replied};
+use super::commit::Conclusion;
 use super::execute::{execute_frame, execute_merged};
 use super::intents::Ticket;
-use super::message::{Call, Outcome, ReplyTo, TxnId, TxnMessage, WaiterNews, read_frame, write_frame};
+use super::message::{Call, Outcome, ReplyTo, ShardId, TxnId, WaiterNews, read_frame, write_frame};
 use super::plan::{Plan, plan};
 use super::session::Session;
 use super::transaction::{Gathered, Step, Target, scope_of};
@@ -28,9 +29,10 @@ pub struct GatheredScript {
     pub(super) to: ReplyTo,
     pub(super) call: Call,
     pub(super) frame: Vec<u8>,
-    pub(super) participants: Vec<usize>,
+    pub(super) participants: Vec<ShardId>,
     pub(super) fetches: Vec<Vec<Fetch>>,
     pub(super) outcomes: Vec<Outcome>,
+    pub(super) wrote: Vec<ShardId>,
 }
 
 /// True for a frame that may run a script: the command itself, or an EXEC with one inside.
@@ -122,15 +124,18 @@ impl Shard {
 
     /// Runs a script on the keys that were brought here for it.
     pub(super) fn run_gathered_script(&mut self, script: GatheredScript) {
-        let GatheredScript { txn, to, call, frame, participants, fetches, outcomes } = script;
+        let GatheredScript { txn, to, call, frame, participants, fetches, outcomes, wrote } = script;
         let here = self.core.id;
         let finish = move |shard: &mut Self, product: Product| {
-            for (participant, (writes, effects)) in participants.into_iter().zip(product.finishes) {
-                let (client_id, waiter) = (call.client_id, WaiterNews::Nothing);
-                let message = TxnMessage::Finish { txn, client_id, writes, effects, waiter };
-                shard.steps.push(Step::Send(participant, message));
-            }
-            shard.steps.push(Step::Reply(Target { shard: here, to }, product.reply));
+            let conclusion = Conclusion {
+                txn,
+                client_id: call.client_id,
+                waiters: vec![WaiterNews::Nothing; participants.len()],
+                finishes: participants.into_iter().zip(product.finishes).collect(),
+                wrote,
+                then: vec![Step::Reply(Target { shard: here, to }, product.reply)],
+            };
+            shard.transactions.conclude(&shard.core, conclusion, &mut shard.steps);
         };
         let body = move |core: &mut Core| {
             let mut spans = Vec::new();
@@ -156,6 +161,9 @@ fn run_frame(core: &mut Core, call: Call, frame: Vec<u8>, buffer: Vec<u8>, run: 
     let mut spans = Vec::new();
     let id = read_frame(&frame, &mut spans);
     let argv = Argv::new(&frame, &spans);
+    // What a script writes is replayed wholly or not at all.
+    core.journal.begin_unit();
     let product = replied(call, buffer, |reply| run(core, call, id, argv, reply));
+    core.journal.end_unit();
     Product { spent: frame, ..product }
 }

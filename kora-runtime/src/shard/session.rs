@@ -63,6 +63,10 @@ pub struct Session {
     pub(super) listed: bool,
     /// Bytes that the client has taken so far.
     pub(super) taken_bytes: u64,
+    /// Parts of the output that wait for the log, up to which position they reach, and up to where it may go.
+    pub(super) holds: u32,
+    pub(super) held_to: u64,
+    pub(super) released_to: u64,
     /// Since when the client has taken nothing of an output at its pause limit, with what it had taken by then.
     stuck_since: Option<(u64, u64)>,
     /// Since when the output is above the soft limit of `client-output-buffer-limit`, Unix milliseconds.
@@ -96,6 +100,9 @@ impl Session {
             closing: false,
             listed: false,
             taken_bytes: 0,
+            holds: 0,
+            held_to: 0,
+            released_to: 0,
             stuck_since: None,
             soft_since_ms: None,
             blocked: None,

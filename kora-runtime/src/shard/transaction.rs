@@ -15,13 +15,14 @@ use std::collections::HashMap;
 
 use ahash::RandomState;
 
+use super::commit::{Committing, Conclusion};
 use super::core::{Core, Effect, EffectSink};
 use super::execute::{count_merged, execute, execute_frame, execute_merged, execute_part};
 use super::fault::Fault;
 use super::intents::{Intents, KeyMark, Mode, Scope, Ticket};
 use super::merge;
 use super::message::{
-    Call, Fetch, Outcome, Part, ReplyTo, ShardId, TxnId, TxnMessage, WaiterNews, Work, Write, read_frame,
+    Call, Fetch, Finish, Outcome, Part, ReplyTo, ShardId, TxnId, TxnMessage, WaiterNews, Work, Write, read_frame,
 };
 use super::plan::{Assembly, Transaction};
 use super::script::{GatheredScript, may_run_script};
@@ -66,6 +67,8 @@ struct Coordination {
     fetches: Vec<Vec<Fetch>>,
     outcomes: Vec<Option<Outcome>>,
     missing: usize,
+    /// Participants whose parts have something to log.
+    wrote: Vec<ShardId>,
     assembly: Assembly,
     /// It is another try of a blocking command: the waiter it is for.
     retry_of: Option<TxnId>,
@@ -81,6 +84,7 @@ impl Coordination {
             fetches: Vec::new(),
             outcomes: participants.iter().map(|_| None).collect(),
             missing: participants.len(),
+            wrote: Vec::new(),
             participants,
             assembly,
             retry_of: None,
@@ -95,12 +99,14 @@ pub enum Step {
     Send(ShardId, TxnMessage),
     /// A command's reply is ready.
     Reply(Target, Vec<u8>),
-    /// All parts of an EXEC's step are done.
-    Resume(TxnId, Vec<Outcome>),
+    /// All parts of an EXEC's step are done; the shards that have something to log because of it.
+    Resume(TxnId, Vec<Outcome>, Vec<ShardId>),
     /// A blocking command found nothing: its client waits.
     Block(Box<Block>),
     /// Another try of a blocking command is over: its reply, or `None` when there was still nothing.
     Tried(TxnId, Option<Vec<u8>>),
+    /// Another try of a blocking command has served its client; the reply goes out when that transaction is on disk.
+    Served(TxnId, TxnId, Vec<u8>),
     /// A parked command that may run a script has its intents, which are released when it is done.
     RunParked(Ticket, Target, Call, Vec<u8>),
     /// The keys of a script are here.
@@ -137,6 +143,10 @@ pub struct Transactions {
     waiting: HashMap<Ticket, Waiting, RandomState>,
     holding: HashMap<TxnId, Ticket, RandomState>,
     coordinating: HashMap<TxnId, Coordination, RandomState>,
+    /// What parts here log when their transactions end.
+    pub(super) pending: HashMap<TxnId, Vec<u8>, RandomState>,
+    /// Transactions of this shard that wait for the disks.
+    pub(super) committing: HashMap<TxnId, Committing, RandomState>,
     begun: u64,
     overlay: Keyspace,
     spans: Vec<Span>,
@@ -151,6 +161,8 @@ impl Transactions {
             waiting: HashMap::with_hasher(seeds.clone()),
             holding: HashMap::with_hasher(seeds.clone()),
             coordinating: HashMap::with_hasher(seeds.clone()),
+            pending: HashMap::with_hasher(seeds.clone()),
+            committing: HashMap::with_hasher(seeds.clone()),
             begun: 0,
             overlay: Keyspace::new(seeds.clone()),
             spans: Vec::new(),
@@ -159,7 +171,11 @@ impl Transactions {
 
     /// True when nothing waits, holds or is coordinated.
     pub fn is_idle(&self) -> bool {
-        self.intents.is_empty() && self.waiting.is_empty() && self.holding.is_empty() && self.coordinating.is_empty()
+        self.intents.is_empty()
+            && self.waiting.is_empty()
+            && self.holding.is_empty()
+            && self.coordinating.is_empty()
+            && self.committing.is_empty()
     }
 
     /// Begins a transaction that this shard coordinates; `frame` is the whole command. `retry_of` names the waiter whose blocking command is tried again.
@@ -264,19 +280,31 @@ impl Transactions {
                     None => self.run_scattered(core, txn, call, &frame, steps),
                 }
             }
-            TxnMessage::Done { txn, participant, outcome } => self.done(core, txn, participant, outcome, steps),
+            TxnMessage::Done { txn, participant, outcome, wrote } => {
+                self.done(core, txn, participant, (outcome, wrote), steps);
+            }
             TxnMessage::Step { txn, work, call } => {
                 assert!(self.holding.contains_key(&txn), "a step is for a participant that holds its intents");
                 let holds_flush = matches!(work, Work::Run(_));
-                let outcome = self.perform(core, call, work);
+                let outcome = self.keep_entries(core, txn, |this, core| this.perform(core, call, work));
                 if holds_flush {
                     core.hold_flush(txn);
                 }
-                steps.push(Step::Send(txn.coordinator(), TxnMessage::Done { txn, participant: self.id, outcome }));
+                self.report(txn, outcome, steps);
             }
-            TxnMessage::Store { client_id, writes, effects } => store(core, client_id, writes, effects),
-            TxnMessage::Finish { txn, client_id, writes, effects, waiter } => {
-                store(core, client_id, writes, effects);
+            TxnMessage::Store { txn, client_id, finish } => {
+                self.keep(txn, &finish.journal);
+                store(core, client_id, finish);
+            }
+            TxnMessage::Commit { txn, client_id, finish, writers } => {
+                self.write_record(core, txn, true, &writers, &finish.journal);
+                store(core, client_id, finish);
+                steps.push(Step::Send(txn.coordinator(), TxnMessage::Durable { txn }));
+            }
+            TxnMessage::Durable { txn } => self.durable(txn, steps),
+            TxnMessage::Finish { txn, client_id, finish, writers, waiter } => {
+                self.write_record(core, txn, false, &writers, &finish.journal);
+                store(core, client_id, finish);
                 match waiter {
                     WaiterNews::Nothing => {}
                     WaiterNews::Waits { waiter, db, mut keys } => {
@@ -347,12 +375,12 @@ impl Transactions {
             }
             Waiting::Part { txn, part } => {
                 let holds_flush = matches!(part.work, Work::Run(_));
-                let outcome = self.perform(core, part.call, part.work);
+                let Part { work, call, .. } = part;
+                let outcome = self.keep_entries(core, txn, |this, core| this.perform(core, call, work));
                 if holds_flush {
                     core.hold_flush(txn);
                 }
-                let done = TxnMessage::Done { txn, participant: self.id, outcome };
-                steps.push(Step::Send(txn.coordinator(), done));
+                self.report(txn, outcome, steps);
                 false
             }
         }
@@ -360,7 +388,13 @@ impl Transactions {
 
     fn run_scattered(&mut self, core: &mut Core, txn: TxnId, call: Call, frame: &[u8], steps: &mut Vec<Step>) {
         let outcome = Outcome::Reply(self.run_frame(core, call, frame, execute_part));
-        steps.push(Step::Send(txn.coordinator(), TxnMessage::Done { txn, participant: self.id, outcome }));
+        self.report(txn, outcome, steps);
+    }
+
+    /// Tells the coordinator what came of a part.
+    fn report(&self, txn: TxnId, outcome: Outcome, steps: &mut Vec<Step>) {
+        let done = TxnMessage::Done { txn, participant: self.id, outcome, wrote: self.wrote(txn) };
+        steps.push(Step::Send(txn.coordinator(), done));
     }
 
     /// Does a participant's work under its intents.
@@ -389,37 +423,48 @@ impl Transactions {
         reply.into_bytes()
     }
 
-    fn done(&mut self, core: &mut Core, txn: TxnId, participant: ShardId, outcome: Outcome, steps: &mut Vec<Step>) {
+    fn done(
+        &mut self,
+        core: &mut Core,
+        txn: TxnId,
+        participant: ShardId,
+        (outcome, wrote): (Outcome, bool),
+        steps: &mut Vec<Step>,
+    ) {
         let coordination = self.coordinating.get_mut(&txn).expect("parts report to a coordinator that waits for them");
         let at = coordination.participants.iter().position(|shard| *shard == participant);
         let at = at.expect("only participants report");
         assert!(coordination.outcomes[at].replace(outcome).is_none(), "a part reports once");
         coordination.missing -= 1;
+        if wrote {
+            coordination.wrote.push(participant);
+        }
         if coordination.missing > 0 {
             return;
         }
         let mut coordination = self.coordinating.remove(&txn).expect("it was there above");
         let outcomes: Vec<Outcome> = std::mem::take(&mut coordination.outcomes).into_iter().flatten().collect();
         if matches!(coordination.assembly, Assembly::Exec) {
-            steps.push(Step::Resume(txn, outcomes));
+            steps.push(Step::Resume(txn, outcomes, coordination.wrote));
             return;
         }
         let id = read_frame(&coordination.frame, &mut self.spans);
         let argv = Argv::new(&coordination.frame, &self.spans);
         let mut reply = ReplyBuf::new(coordination.call.protocol);
         let mut waiter = WaiterNews::Nothing;
+        let mut then = Vec::new();
         let finishes = match &coordination.assembly {
             Assembly::Merge { merge, owners } => {
                 merge_outcomes(core, *merge, (id, argv), &outcomes, owners, &mut reply);
-                coordination.participants.iter().map(|_| (Vec::new(), Vec::new())).collect()
+                coordination.participants.iter().map(|_| Finish::default()).collect()
             }
             Assembly::Scatter(merge) => {
                 merge_outcomes(core, *merge, (id, argv), &outcomes, &[], &mut reply);
                 Vec::new()
             }
             Assembly::Gather if id.info().flags.contains(Flags::RUNS_SCRIPTS) => {
-                let Coordination { to, call, frame, participants, fetches, .. } = coordination;
-                let script = GatheredScript { txn, to, call, frame, participants, fetches, outcomes };
+                let Coordination { to, call, frame, participants, fetches, wrote, .. } = coordination;
+                let script = GatheredScript { txn, to, call, frame, participants, fetches, outcomes, wrote };
                 steps.push(Step::RunGathered(Box::new(script)));
                 return;
             }
@@ -443,7 +488,7 @@ impl Transactions {
                     (None, Some(wait)) => {
                         let keys = wait.keys.clone();
                         let waiter = Waiter { id: txn, awaited: wait.awaited };
-                        steps.push(Step::Block(Box::new(Block {
+                        then.push(Step::Block(Box::new(Block {
                             id: txn,
                             to: coordination.to,
                             call,
@@ -454,11 +499,11 @@ impl Transactions {
                         WaiterNews::Waits { waiter, db: call.db, keys }
                     }
                     (Some(id), Some(_)) => {
-                        steps.push(Step::Tried(id, None));
+                        then.push(Step::Tried(id, None));
                         WaiterNews::Stays(id)
                     }
                     (Some(id), None) => {
-                        steps.push(Step::Tried(
+                        then.push(Step::Tried(
                             id,
                             Some(std::mem::replace(&mut reply, ReplyBuf::new(call.protocol)).into_bytes()),
                         ));
@@ -469,15 +514,26 @@ impl Transactions {
             }
             Assembly::Exec => unreachable!("an EXEC goes on above"),
         };
-        let client_id = coordination.call.client_id;
-        for (participant, (writes, effects)) in coordination.participants.iter().zip(finishes) {
-            let forgotten = *participant != coordination.participants[0] && core.is_wrong_by(Fault::HalfRegistered);
-            let waiter = if forgotten { WaiterNews::Nothing } else { waiter.clone() };
-            steps.push(Step::Send(*participant, TxnMessage::Finish { txn, client_id, writes, effects, waiter }));
-        }
         if waiter == WaiterNews::Nothing {
-            steps.push(Step::Reply(Target { shard: self.id, to: coordination.to }, reply.into_bytes()));
+            then.push(Step::Reply(Target { shard: self.id, to: coordination.to }, reply.into_bytes()));
         }
+        if matches!(coordination.assembly, Assembly::Scatter(_)) {
+            steps.extend(then);
+            return;
+        }
+        let news = |participant: &ShardId| {
+            let forgotten = *participant != coordination.participants[0] && core.is_wrong_by(Fault::HalfRegistered);
+            if forgotten { WaiterNews::Nothing } else { waiter.clone() }
+        };
+        let conclusion = Conclusion {
+            txn,
+            client_id: coordination.call.client_id,
+            waiters: coordination.participants.iter().map(news).collect(),
+            finishes: coordination.participants.iter().copied().zip(finishes).collect(),
+            wrote: coordination.wrote,
+            then,
+        };
+        self.conclude(core, conclusion, steps);
     }
 }
 
@@ -494,8 +550,9 @@ fn sequence(txn: TxnId, mut parts: Vec<(ShardId, Part)>, steps: &mut Vec<Step>) 
 }
 
 /// Puts values in place and tells what happened to them.
-fn store(core: &mut Core, client_id: u64, writes: Vec<Write>, effects: Vec<Effect>) {
+fn store(core: &mut Core, client_id: u64, finish: Finish) {
     core.acting_client = client_id;
+    let Finish { writes, effects, .. } = finish;
     for Write { db, key, value } in writes {
         if let Some(value) = value {
             super::cx::ShardCx::new(core, Call::internal(db)).attach_quietly(db, &key, value);
@@ -536,9 +593,6 @@ fn fetch_one(core: &mut Core, fetch: &Fetch) -> Option<Detached> {
     if fetch.take { cx.detach(fetch.db, &fetch.key) } else { cx.duplicate(fetch.db, &fetch.key) }
 }
 
-/// What a participant has to store and tell.
-pub type Finish = (Vec<Write>, Vec<Effect>);
-
 /// Values that were fetched from their owners, for a command that needs them in one place.
 #[derive(Debug)]
 pub struct Gathered<'g> {
@@ -552,7 +606,7 @@ pub struct Gathered<'g> {
 
 impl Gathered<'_> {
     /// Runs a command on the values: for its time they are this shard's keyspace, so that its handler is the one that also runs when all keys are local.
-    /// Returns what each participant has to store and tell.
+    /// Returns what each participant has to store, tell and log.
     pub fn run(
         self,
         core: &mut Core,
@@ -568,6 +622,7 @@ impl Gathered<'_> {
         std::mem::swap(&mut core.keyspace, overlay);
         let listening = std::mem::replace(&mut core.effects, EffectSink::Capture(Vec::new()));
         core.listen_anew();
+        let outer = core.journal.begin_gathered();
         for (fetches, outcome) in fetches.iter().zip(outcomes) {
             let Outcome::Values(values) = outcome else { unreachable!("a gathered part hands values over") };
             for (fetch, value) in fetches.iter().zip(values) {
@@ -587,19 +642,21 @@ impl Gathered<'_> {
             unreachable!("nobody else changes where effects go");
         };
         core.listen_anew();
+        let homeward = core.journal.end_gathered(outer);
         let mut finishes: Vec<Finish> = Vec::with_capacity(fetches.len());
         for fetches in fetches {
-            let mut writes = Vec::new();
+            let (mut writes, mut journal) = (Vec::new(), Vec::new());
             for fetch in fetches {
                 // Copies go too: the overlay is empty again afterwards.
                 let value = take_back(core, fetch);
                 if fetch.take {
+                    homeward.entries_of(fetch.db, &fetch.key, value.as_ref(), &mut journal);
                     writes.push(Write { db: fetch.db, key: fetch.key.clone(), value });
                 }
             }
             let is_of = |effect: &Effect| fetches.iter().any(|fetch| fetch.db == effect.db && fetch.key == effect.key);
-            let told = effects.iter().filter(|effect| is_of(effect)).cloned().collect();
-            finishes.push((writes, told));
+            let effects = effects.iter().filter(|effect| is_of(effect)).cloned().collect();
+            finishes.push(Finish { writes, effects, journal });
         }
         debug_assert!(core.keyspace.is_empty(), "a gathered command made a key that it did not declare");
         std::mem::swap(&mut core.keyspace, overlay);

@@ -1,0 +1,116 @@
+//! Nothing leaves a shard before what it has logged is on disk (`appendfsync always`).
+//!
+//! Owns: replies and envelopes that wait for the disk. Refuses to know: files, and what is in the log.
+//! Start at [`Shard::hold_session`] and [`Shard::hold_envelope`].
+//!
+//! The rule is simple and strict: while the last record is not on disk, whatever a client or another shard could learn of this shard's keys waits, reads
+//! included, for they may tell of a change that a power failure would undo. What asks others to do something tells nothing and goes at once. The shard
+//! itself runs on: the next tick's records go to the disk with the next sync.
+
+use std::collections::VecDeque;
+
+use super::Shard;
+use super::journal::Batch;
+use super::message::{Envelope, ShardId, TxnMessage};
+
+/// What waits for records to be on disk.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    waiting: VecDeque<(u64, Waiting)>,
+    /// Envelopes that may go with the next tick's.
+    released: Vec<(ShardId, Envelope)>,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    /// A session's output up to a position.
+    Output { session: u32, generation: u32, upto: u64 },
+    /// Something for another shard.
+    Envelope(ShardId, Envelope),
+}
+
+impl Shard {
+    /// Begins to log: the next record has this number.
+    pub fn start_log(&mut self, next_lsn: u64) {
+        self.core.journal.start(next_lsn);
+        self.core.follow_settings();
+    }
+
+    /// Records since the last call, to be appended to the log before anything else of this tick leaves the process.
+    pub fn take_log(&mut self, empty: Batch) -> Batch {
+        self.core.journal.take(empty)
+    }
+
+    /// True when there are records to take.
+    #[inline]
+    pub fn has_log(&self) -> bool {
+        self.core.journal.pending_bytes() > 0
+    }
+
+    /// All records up to `lsn` are on disk: what waited for them may go.
+    pub fn log_synced(&mut self, lsn: u64) {
+        self.core.journal.synced(lsn);
+        while let Some((_, waiting)) = self.held.waiting.pop_front_if(|(until, _)| *until <= lsn) {
+            match waiting {
+                Waiting::Envelope(peer, envelope) => self.held.released.push((peer, envelope)),
+                Waiting::Output { session, generation, upto } => {
+                    let open = self.sessions.get_mut(session as usize).and_then(Option::as_deref_mut);
+                    if let Some(open) = open.filter(|open| open.generation == generation) {
+                        open.holds -= 1;
+                        open.released_to = upto;
+                        if !open.listed {
+                            open.listed = true;
+                            self.dirty.push(session);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Bytes at the front of a session's output that may go now.
+    pub fn sendable_bytes(&self, session: u32) -> usize {
+        match self.session(session) {
+            Some(open) if open.holds > 0 => open.released_to.saturating_sub(open.taken_bytes) as usize,
+            _ => usize::MAX,
+        }
+    }
+
+    /// Lets what a session got in this tick wait for what was logged up to now.
+    pub(super) fn hold_session(&mut self, session: u32) {
+        let until = self.core.journal.last_lsn();
+        let Some(open) = self.sessions.get_mut(session as usize).and_then(Option::as_deref_mut) else { return };
+        let upto = open.taken_bytes + open.out.len() as u64;
+        if open.holds == 0 {
+            open.released_to = open.taken_bytes;
+        } else if open.held_to >= upto {
+            return;
+        }
+        open.holds += 1;
+        open.held_to = upto;
+        let generation = open.generation;
+        self.held.waiting.push_back((until, Waiting::Output { session, generation, upto }));
+    }
+
+    /// What of an envelope may go at once; the rest waits for what was logged up to now.
+    pub(super) fn hold_envelope(&mut self, peer: ShardId, mut envelope: Envelope) -> Envelope {
+        let asks = |message: &TxnMessage| matches!(message, TxnMessage::Sequence { .. } | TxnMessage::Begin { .. });
+        let requests = std::mem::take(&mut envelope.requests);
+        let (asking, telling) = std::mem::take(&mut envelope.messages).into_iter().partition(asks);
+        envelope.messages = telling;
+        if !envelope.is_empty() {
+            self.held.waiting.push_back((self.core.journal.last_lsn(), Waiting::Envelope(peer, envelope)));
+        }
+        Envelope { requests, messages: asking, ..Envelope::default() }
+    }
+
+    /// Envelopes that have waited long enough.
+    pub(super) fn released_envelopes(&mut self) -> Vec<(ShardId, Envelope)> {
+        std::mem::take(&mut self.held.released)
+    }
+
+    /// True when envelopes are to be sent that have waited.
+    pub(super) fn has_released(&self) -> bool {
+        !self.held.released.is_empty()
+    }
+}

@@ -1,0 +1,2 @@
+//! One shard's log.
+pub mod record;
