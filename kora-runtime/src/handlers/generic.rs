@@ -2,11 +2,13 @@
 //!
 //! Owns: what each of these commands means, and the one reply that RANDOMKEY makes of the replies of several shards.
 //! Refuses to know: what a value is, sockets, how a key's value comes here from another shard.
-//! Start at [`rename`]. Expiry is in `generic/expire.rs`; KEYS, SCAN and RANDOMKEY, which look at keys they do not name, are in `generic/scan.rs`.
+//! Start at [`rename`]. Expiry is in `generic/expire.rs`; RESTORE is in
+//! `generic/restore.rs`; KEYS, SCAN and RANDOMKEY, which look at keys they do not name, are in `generic/scan.rs`.
 //!
 //! Invariant: a handler changes a key only through [`ShardCx`], and tells the change as Redis would notify it.
 
 mod expire;
+mod restore;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -51,6 +53,10 @@ impl GenericCommands for ShardCx<'_> {
 
     fn renamenx(&mut self, args::Renamenx { key, new_key }: args::Renamenx<'_>) -> Result<i64, CommandError> {
         rename(self, key, new_key, Overwrite::No).map(i64::from)
+    }
+
+    fn restore(&mut self, args: args::Restore<'_>) -> Result<(), CommandError> {
+        restore::restore(self, args)
     }
 
     fn copy(&mut self, args: args::Copy<'_>) -> Result<i64, CommandError> {

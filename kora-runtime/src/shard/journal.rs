@@ -347,7 +347,7 @@ impl Homeward {
                 let mut digits = itoa::Buffer::new();
                 let expiry = digits.format(value.expiry_ms.unwrap_or(0)).as_bytes();
                 let words: [&[u8]; 5] = [key, expiry, &payload, b"REPLACE", b"ABSTTL"];
-                write_words(out, CommandId::Copy, words.into_iter());
+                write_words(out, CommandId::Restore, words.into_iter());
             }
         }
     }
