@@ -10,7 +10,7 @@ both understand the same ones. A template without `{flags}` runs without, which 
 - throughput: SET with each `appendfsync` and without a log. Servers of all modes stand side by side and take turns, so a
   ratio of two modes compares runs that followed each other.
 - load: from the start of the process until it has all keys and answers; from a snapshot, and from the log alone. The
-  files are in the page cache, unless `--cold`.
+  files are in the page cache, unless `--cold`. Where others use the cores too, the processor time is the one to trust.
 - pause: GET and SET at a fixed rate before and during BGSAVE. A server that forks has the child on its own cores too;
   `--server-cpus` gives it more. Memory is measured in a run of its own, as the share of physical memory that server
   and children have: for a server that forks, the pages that either of them had to copy.
@@ -499,6 +499,7 @@ def arguments():
 
 def main():
     given = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or the servers would stay
     # The load generators are children and inherit it; servers are pinned by their own prefix.
     os.sched_setaffinity(0, {int(cpu) for cpu in given.client_cpus.split(",")})
     rivals, results = {"redis": given.redis, "kora": given.kora}, {}

@@ -33,13 +33,16 @@ class OpenLoop:
 
     def __init__(self, server, keys, value_bytes, rate, client_cpus, server_cpus):
         fork = multiprocessing.get_context("fork")
-        self.pipe, theirs = fork.Pipe()
-        wanted = (server.host, server.port, keys, value_bytes, rate, client_cpus)
-        self.processes = [fork.Process(target=_generate, args=(theirs, self.pipe, *wanted), daemon=True)]
-        for cpu in client_cpus | server_cpus:
-            self.processes.append(fork.Process(target=_keep_awake, args=(cpu, os.getpid()), daemon=True))
+        # They come before the pipe: a copy of its end in another process would hide that the generator is gone.
+        self.processes = [
+            fork.Process(target=_keep_awake, args=(cpu, os.getpid()), daemon=True) for cpu in client_cpus | server_cpus
+        ]
         for process in self.processes:
             process.start()
+        self.pipe, theirs = fork.Pipe()
+        wanted = (server.host, server.port, keys, value_bytes, rate, client_cpus)
+        self.processes.append(fork.Process(target=_generate, args=(theirs, self.pipe, *wanted), daemon=True))
+        self.processes[-1].start()
         theirs.close()
 
     def __enter__(self):
