@@ -278,14 +278,14 @@ def throughput(given, rivals, base):
                 who: {field: Numbers(run[field] for run in several) for field in several[0]}
                 for who, several in runs.items()
             }
-            print(f"\n{title:<20}{'1/s':>26}{'of none':>18}{'us cpu':>22}{'of none':>18}{'p99 ms':>18}")
+            print(f"\n{title:<20}{'1/s':>26}{'of none':>18}{'us cpu':>22}{'of none':>18}{'p99 ms':>24}")
             for (name, mode), fields in found.items():
                 none = found[name, "none"]
                 print(
                     f"{name + ' ' + mode:<20}{fields['per_second'].text('%.0f', 26)}"
                     f"{fields['per_second'].over(none['per_second']).text('%.2f', 18)}"
                     f"{fields['cpu_us'].text('%.2f', 22)}{fields['cpu_us'].over(none['cpu_us']).text('%.2f', 18)}"
-                    f"{fields['p99_ms'].text('%.2f', 18)}",
+                    f"{fields['p99_ms'].text('%.2f', 24)}",
                     flush=True,
                 )
                 results[f"{title}, {name} {mode}"] = {key: value.record() for key, value in fields.items()}
