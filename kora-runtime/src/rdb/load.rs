@@ -22,7 +22,8 @@ pub enum Loaded {
     Skipped(Skipped),
 }
 
-/// Puts the key that `file` is at into a database, where it must not be yet. `head` is what the file said of it.
+/// Puts the key that `file` is at into a database, where it must not be yet. `head` is what the file said of it; it is left out
+/// when it is dead at `dead_at_ms`, which is 0 to keep every key.
 ///
 /// # Errors
 /// When the bytes are damaged, or the key is there.
@@ -31,8 +32,9 @@ pub fn load_key(
     head: &KeyHead,
     database: &mut Database,
     options: &DecodeOptions<'_>,
+    dead_at_ms: u64,
 ) -> Result<Loaded, RdbError> {
-    if head.expiry_ms.is_some_and(|expiry_ms| expiry_ms <= options.now_ms) {
+    if head.expiry_ms.is_some_and(|expiry_ms| expiry_ms <= dead_at_ms) {
         file.skip_value(head.kind)?;
         return Ok(Loaded::Expired);
     }
