@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use kora_runtime::config::{Locality, PinnedDatabases, Refusal};
 use kora_runtime::limits::{DATABASES, LOCALITY_PATTERN_BYTES_MAX, LOCALITY_PATTERNS_MAX};
+use kora_storage::dir::RealDir;
 use kora_storage::lock::{DirectoryLock, LockError};
 use kora_storage::manifest::{LOCALITY_BYTES_MAX, Manifest, ManifestError};
 
@@ -31,6 +32,14 @@ pub enum DataDirectoryError {
     /// It is in use, or cannot be created or locked.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// It is locked, and cannot be opened.
+    #[error("cannot open {}: {source}", .directory.display())]
+    Open {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Its manifest is damaged, or cannot be read or written.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -87,24 +96,31 @@ impl DataDirectory {
         fingerprint: impl Fn([u64; 4]) -> u64,
     ) -> Result<Self, DataDirectoryError> {
         let lock = DirectoryLock::acquire(directory)?;
-        let found = Manifest::read(directory)?;
+        let dir = RealDir::open(directory)
+            .map_err(|source| DataDirectoryError::Open { directory: directory.to_owned(), source })?;
+        let found = Manifest::read(&dir)?;
         let rules = match &found {
             Some(found) => Rules::of(found, directory)?,
             None => given.clone(),
         };
         rules.admit(given, directory)?;
         let routing_seeds = found.as_ref().map_or_else(draw_seeds, |found| found.routing_seeds);
+        let same_shards = found.as_ref().filter(|found| found.shards == shards);
         let manifest = Manifest {
             shards,
             routing_seeds,
             fingerprint: fingerprint(routing_seeds),
             locality: rules.locality.to_string(),
             pinned_databases: rules.pinned_databases.bits(),
+            incarnation: found.as_ref().map_or(0, |found| found.incarnation),
+            generation: same_shards.map_or(0, |found| found.generation),
+            has_log: same_shards.is_some_and(|found| found.has_log),
+            first_lsns: same_shards.map_or_else(|| vec![1; shards as usize], |found| found.first_lsns.clone()),
         };
         let rerouted_from = found.as_ref().filter(|found| **found != manifest).cloned();
         if found.is_none() || rerouted_from.is_some() {
             // No file of keys stands beside the manifest yet; once one does, it is loaded before the manifest changes.
-            manifest.write(directory)?;
+            manifest.write(&dir)?;
         }
         Ok(Self { lock, manifest, rules, rerouted_from })
     }
@@ -159,6 +175,10 @@ mod tests {
         DataDirectory::open(directory, shards, &Rules::default(), |seeds| seeds[0] ^ hash_version)
     }
 
+    fn real(directory: &Path) -> RealDir {
+        RealDir::open(directory).expect("it was made")
+    }
+
     fn rules(locality: &str, pinned_databases: &str) -> Rules {
         Rules {
             locality: locality.parse().expect(locality),
@@ -180,7 +200,7 @@ mod tests {
         let outcome = outcome.map_err(|error| error.to_string().replace(&*place.path().to_string_lossy(), "DIR"));
         let expected = expected.map(|[locality, pinned]| rules(locality, pinned)).map_err(str::to_owned);
         assert_eq!(outcome, expected, "{made:?} {given:?}");
-        assert_eq!(Manifest::read(place.path()).expect("it is whole"), Some(manifest), "{made:?} {given:?}");
+        assert_eq!(Manifest::read(&real(place.path())).expect("it is whole"), Some(manifest), "{made:?} {given:?}");
     }
 
     #[test]
@@ -222,8 +242,18 @@ mod tests {
         let place = tempfile::tempdir().expect("a temporary directory");
         let check = |locality: &str, pinned_databases, expected: &str| {
             let locality = locality.to_owned();
-            let manifest = Manifest { shards: 2, routing_seeds: [1; 4], fingerprint: 1, locality, pinned_databases };
-            manifest.write(place.path()).expect("a writable directory");
+            let manifest = Manifest {
+                shards: 2,
+                routing_seeds: [1; 4],
+                fingerprint: 1,
+                locality,
+                pinned_databases,
+                incarnation: 0,
+                generation: 0,
+                has_log: false,
+                first_lsns: vec![1; 2],
+            };
+            manifest.write(&real(place.path())).expect("a writable directory");
             let error = open(place.path(), 2, 1).expect_err("nobody knows what it means").to_string();
             assert_eq!(error, format!("{} was made with {expected}", place.path().display()));
         };
@@ -258,10 +288,10 @@ mod tests {
         let first = open(place.path(), 2, 1).expect("a new directory").manifest;
         let second = open(place.path(), 3, 1).expect("the same directory");
         assert_eq!(second.rerouted_from, Some(first.clone()));
-        assert_eq!(second.manifest, Manifest { shards: 3, ..first.clone() });
+        assert_eq!(second.manifest, Manifest { shards: 3, first_lsns: vec![1; 3], ..first.clone() });
         drop(second);
         let third = open(place.path(), 3, 2).expect("the same directory");
-        assert_eq!(third.rerouted_from, Some(Manifest { shards: 3, ..first.clone() }));
+        assert_eq!(third.rerouted_from, Some(Manifest { shards: 3, first_lsns: vec![1; 3], ..first.clone() }));
         assert_eq!(third.manifest.routing_seeds, first.routing_seeds);
         drop(third);
         assert_eq!(open(place.path(), 3, 2).expect("the same directory").rerouted_from, None);

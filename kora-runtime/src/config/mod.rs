@@ -7,6 +7,7 @@
 mod notified;
 mod parameters;
 mod placement;
+mod shapes;
 mod value;
 
 pub use notified::NotifiedEvents;

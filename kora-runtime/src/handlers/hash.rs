@@ -32,8 +32,7 @@ impl ShardCx<'_> {
     /// Up to where hashes stay packed, by the settings.
     #[inline]
     fn hash_limits(&self) -> PackedLimits {
-        let config = self.config();
-        PackedLimits { entries: config.hash_max_listpack_entries, value_bytes: config.hash_max_listpack_value }
+        self.config().hash_limits()
     }
 
     /// HSET and HMSET; says how many fields are new.

@@ -64,9 +64,7 @@ impl ShardCx<'_> {
     /// How lists are to be kept, by the settings.
     #[inline]
     fn list_limits(&self) -> ListLimits {
-        let config = self.config();
-        ListLimits { compress_depth: config.list_compress_depth as usize, ..ListLimits::default() }
-            .with_listpack_size(i64::from(config.list_max_listpack_size))
+        self.config().list_limits()
     }
 
     /// LPUSH and RPUSH.

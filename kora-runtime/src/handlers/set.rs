@@ -17,12 +17,11 @@ use crate::keyspace::{Draft, Event};
 use crate::reply::{ArrayReply, Bulk, ReplyBuf, SetReply};
 use crate::shard::cx::ShardCx;
 use crate::table::{CommandId, SetCommands, args};
-use crate::types::{Digits, PackedLimits, SetLimits};
+use crate::types::{Digits, SetLimits};
 
 /// Up to where sets stay compact.
 fn limits(config: &Config) -> SetLimits {
-    let packed = PackedLimits { entries: config.set_max_listpack_entries, value_bytes: config.set_max_listpack_value };
-    SetLimits { ints: config.set_max_intset_entries, packed }
+    config.set_limits()
 }
 
 impl SetCommands for ShardCx<'_> {

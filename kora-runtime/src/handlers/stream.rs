@@ -31,7 +31,7 @@ const ENTRY_BYTES_MAX: usize = crate::limits::GIB;
 impl ShardCx<'_> {
     /// When blocks of streams are full, by the settings.
     fn stream_limits(&self) -> StreamLimits {
-        StreamLimits::new(self.config().stream_node_max_bytes, self.config().stream_node_max_entries)
+        self.config().stream_limits()
     }
 
     /// Logs what a trim came to: how far an approximate one goes depends on blocks and settings, which are not in the log.

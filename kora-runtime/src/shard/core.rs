@@ -527,6 +527,11 @@ pub mod lfu {
         (minutes(now_ms) << 8) | INITIAL as u32
     }
 
+    /// The clock of a key that came with a count.
+    pub fn counted(now_ms: u64, count: u8) -> u32 {
+        (minutes(now_ms) << 8) | u32::from(count)
+    }
+
     /// The count after the time since its last change has worn it down by one per `decay_minutes`.
     pub fn count(access: u32, now_ms: u64, decay_minutes: u64) -> u64 {
         let elapsed = u64::from(minutes(now_ms).wrapping_sub(access >> 8) & 0x00ff_ffff);

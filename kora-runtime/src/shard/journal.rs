@@ -343,11 +343,11 @@ impl Homeward {
         match value {
             None => write_words(out, CommandId::Del, [key].into_iter()),
             Some(value) => {
-                let payload = crate::rdb::dump_payload(value);
+                let payload = crate::rdb::dump_payload(crate::rdb::ValueView::of_detached(value));
                 let mut digits = itoa::Buffer::new();
                 let expiry = digits.format(value.expiry_ms.unwrap_or(0)).as_bytes();
                 let words: [&[u8]; 5] = [key, expiry, &payload, b"REPLACE", b"ABSTTL"];
-                write_words(out, CommandId::Copy, words.into_iter());
+                write_words(out, CommandId::Restore, words.into_iter());
             }
         }
     }

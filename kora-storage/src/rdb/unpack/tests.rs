@@ -1,0 +1,1 @@
+//! Compact forms made by hand, and every way to damage them.
