@@ -7,7 +7,7 @@
 //!
 //! Invariant: a handler changes a key only through [`ShardCx`], and tells the change as Redis would notify it.
 
-mod expire;
+pub(super) mod expire;
 mod restore;
 mod scan;
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::random::Random;
 use crate::reply::{ArrayReply, Bulk, MapReply, Protocol, ReplyBuf};
 use crate::resp::extended::{Extended, SumError, add_decimal};
 use crate::shard::cx::ShardCx;
-use crate::table::{HashCommands, args};
+use crate::table::{CommandId, HashCommands, args};
 use crate::types::hash::Pair;
 use crate::types::{Digits, Element, PackedLimits};
 
@@ -130,6 +130,7 @@ impl HashCommands for ShardCx<'_> {
         })?;
         self.write_or_create::<Hash>(key)?.set(field, &sum, &limits);
         self.changed(Event::HincrByFloat, key);
+        self.log(CommandId::Hset, &[key, field, &sum]);
         Ok(Bulk::Owned(sum))
     }
 

@@ -434,6 +434,11 @@ impl<'s> ShardCx<'s> {
         self.core.changed(db, event, key);
     }
 
+    /// Says that something changed that is no key and that the log is to have all the same.
+    pub fn changed_beside_keys(&mut self) {
+        self.core.stats.dirty += 1;
+    }
+
     /// Removes a live key and tells `del`. True when it was there.
     pub fn remove(&mut self, key: &[u8]) -> bool {
         self.remove_quietly(key) && {

@@ -8,7 +8,7 @@ use crate::error::CommandError;
 use crate::keyspace::{Detached, Event};
 use crate::rdb::{DecodeOptions, load_payload};
 use crate::shard::cx::ShardCx;
-use crate::table::args;
+use crate::table::{CommandId, args};
 
 /// RESTORE. What is wrong is found in Redis's order, so that a client learns of a key in its way before its payload is looked at.
 pub(super) fn restore(cx: &mut ShardCx<'_>, args: args::Restore<'_>) -> Result<(), CommandError> {
@@ -36,7 +36,9 @@ pub(super) fn restore(cx: &mut ShardCx<'_>, args: args::Restore<'_>) -> Result<(
     let value = load_payload(payload, options)?;
     if expiry_ms.is_some_and(|expiry_ms| expiry_ms <= now_ms) {
         // It would be gone already, and so is what it replaces.
-        cx.remove(key);
+        if cx.remove(key) {
+            cx.log(CommandId::Del, &[key]);
+        }
         if let Some(big) = value.big {
             cx.core.graveyard.bury(big);
         }
@@ -44,5 +46,10 @@ pub(super) fn restore(cx: &mut ShardCx<'_>, args: args::Restore<'_>) -> Result<(
     }
     cx.attach(cx.db(), key, Detached { expiry_ms, access, ..value });
     cx.changed(Event::Restore, key);
+    if cx.logs() {
+        let mut digits = itoa::Buffer::new();
+        let expiry = digits.format(expiry_ms.unwrap_or(0)).as_bytes();
+        cx.log(CommandId::Restore, &[key, expiry, payload, b"REPLACE", b"ABSTTL"]);
+    }
     Ok(())
 }
