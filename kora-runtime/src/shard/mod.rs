@@ -32,6 +32,7 @@ pub mod plan;
 pub mod replay;
 pub mod route;
 pub mod routing;
+pub mod saving;
 mod script;
 pub mod session;
 pub mod stats;
