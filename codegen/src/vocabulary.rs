@@ -54,6 +54,8 @@ vocabulary! {
         Admin = "admin",
         /// Allowed while data is loaded.
         Loading = "loading",
+        /// Not while a replica loads data beside what it has.
+        NoAsyncLoading = "no-async-loading",
         /// Allowed on a stale replica.
         Stale = "stale",
         /// Not from scripts.

@@ -204,6 +204,12 @@ impl Host for ProcessHost {
         store.snapshots().begin(store, shard, token, first_lsn)
     }
 
+    fn snapshot_soon(&self) -> Result<(), SnapshotRefusal> {
+        let store = self.store.get().ok_or(SnapshotRefusal::NoDirectory)?;
+        store.save_soon();
+        Ok(())
+    }
+
     fn config_changed(&self, config: &Config) {
         if let Some(store) = self.store.get() {
             store.follow(config);

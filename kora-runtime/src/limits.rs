@@ -112,6 +112,14 @@ pub const SPARE_BUFFERS_MAX: usize = 64;
 
 /// Bytes of what one script or transaction logs, above which it goes on in another record.
 pub const LOG_RECORD_BYTES_MAX: usize = 512 * MIB;
+/// The least that `log-segment-bytes` may be set to.
+pub const LOG_SEGMENT_BYTES_MIN: usize = 64 * KIB;
+/// The most that `log-segment-bytes` may be set to.
+pub const LOG_SEGMENT_BYTES_MAX: usize = 4 * GIB;
+/// Older snapshots that `snapshot-retain` may keep.
+pub const SNAPSHOTS_RETAINED_MAX: usize = 100;
+/// Rules of the `save` parameter.
+pub const SAVE_RULES_MAX: usize = 16;
 
 // ----- Slices: no step of background work may take longer ------------------------------------------------------------
 

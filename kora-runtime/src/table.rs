@@ -317,6 +317,8 @@ flags! {
     TOUCHES_ARBITRARY_KEYS = 17, "touches_arbitrary_keys";
     /// Its arguments are secrets.
     NOAUTH_ARGS = 18, "";
+    /// Not while a replica loads data beside what it has; there are no replicas.
+    NO_ASYNC_LOADING = 20, "no_async_loading";
 }
 
 impl Flags {

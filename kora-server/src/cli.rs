@@ -21,8 +21,9 @@ const SHOWN: &[(&str, &[&str])] = &[
     ("Listening", &["port", "bind", "unixsocket", "unixsocketperm", "tcp-backlog"]),
     ("Connections", &["requirepass", "protected-mode", "maxclients", "timeout", "tcp-keepalive"]),
     ("Where keys live", &["locality", "pinned-databases"]),
+    ("What is kept", &["dir", "appendonly", "appendfsync", "save", "auto-aof-rewrite-percentage", "snapshot-retain"]),
     // The last heading is also that of --log-format.
-    ("Process", &["shards", "dir", "pipeline-order", "loglevel"]),
+    ("Process", &["shards", "pipeline-order", "loglevel"]),
 ];
 
 const SET: &str = "set";
@@ -153,6 +154,8 @@ fn flag(parameter: &'static Parameter) -> Arg {
         Kind::Locality => flag.value_name("PATTERN").num_args(1..),
         Kind::Databases => flag.value_name("N").num_args(1..),
         Kind::Text if matches!(parameter.name, "dir" | "unixsocket") => flag.value_name("PATH"),
+        // As in Redis, rules given one by one add up: `--save 900 1 --save 300 10`.
+        Kind::SaveRules => flag.value_name("SECONDS CHANGES").num_args(1..).action(ArgAction::Append),
         Kind::Text | Kind::OutputLimits | Kind::EventClasses => flag.value_name("TEXT"),
     }
 }
@@ -160,6 +163,10 @@ fn flag(parameter: &'static Parameter) -> Arg {
 /// A parameter's help with its default.
 fn describe(parameter: &Parameter) -> String {
     let help = parameter.help.trim_end_matches('.');
+    if matches!(parameter.name, "appendonly" | "save") {
+        // The default depends on other settings; the help says how.
+        return help.to_owned();
+    }
     match parameter.text(&Config::default()) {
         default if default.is_empty() => help.to_owned(),
         default => format!("{help} [default: {default}]"),
@@ -253,7 +260,8 @@ mod tests {
         check(&["--bind=-::1"], &["bind=-::1"]);
         check(&["--bind", "* -::*"], &["bind=* -::*"]);
         check(&["--list-max-listpack-size", "-2"], &["list-max-listpack-size=-2"]);
-        check(&["--save", "", "--appendonly", "no"], &["save=", "appendonly=no"]);
+        check(&["--save", "", "--appendonly", "no"], &["appendonly=no", "save="]);
+        check(&["--save", "900 1", "--port", "1", "--save", "300", "10"], &["port=1", "save=900 1 300 10"]);
         check(&["--log-format", "json", "--set", "timeout=5"], &["log-format=json", "timeout=5"]);
         check(&["--set", "requirepass=a=b", "--set", "save="], &["requirepass=a=b", "save="]);
         assert_eq!(parse_words(&["-c", "x.toml"]).expect("good").config, Some(PathBuf::from("x.toml")));
@@ -272,7 +280,9 @@ mod tests {
     #[test]
     fn help_is_grouped_and_complete() {
         let help = command().render_help().to_string();
-        for heading in ["General:", "Listening:", "Connections:", "Process:", "Where keys live:", "Exit codes:"] {
+        for heading in
+            ["General:", "Listening:", "Connections:", "Process:", "What is kept:", "Where keys live:", "Exit codes:"]
+        {
             assert!(help.contains(heading), "{heading}\n{help}");
         }
         assert!(help.contains("--requirepass <PASSWORD>") && !help.contains("--lfu-log-factor"), "{help}");

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-use kora_runtime::config::{Config, PARAMETERS, Parameter};
+use kora_runtime::config::{Config, PARAMETERS, Parameter, SaveRules};
 
 use crate::cli::Flags;
 use crate::config_file;
@@ -125,6 +125,7 @@ impl Settings {
         if let Err(error) = settings.make_directory_absolute() {
             errors.push(error);
         }
+        settings.decide_what_is_kept(&sources, &mut errors);
         if errors.is_empty() { Ok(settings) } else { Err(SettingsErrors(errors)) }
     }
 
@@ -155,6 +156,25 @@ impl Settings {
             self.data_directory = (!self.config.dir.is_empty()).then(|| PathBuf::from(&self.config.dir));
         }
         Ok(())
+    }
+
+    /// Whoever names a data directory wants to keep data: without a word about it there is a log, and without a log there are rules for snapshots. Whoever
+    /// wants to keep data has to name a directory.
+    fn decide_what_is_kept(&mut self, sources: &[Given], errors: &mut Vec<String>) {
+        let given = |name: &str| sources.iter().rfind(|given| given.name.eq_ignore_ascii_case(name));
+        if self.data_directory.is_some() {
+            self.config.appendonly |= given("appendonly").is_none();
+            if !self.config.appendonly && given("save").is_none() {
+                self.config.save = SaveRules::of_redis();
+            }
+            return;
+        }
+        for (name, wanted) in [("appendonly", self.config.appendonly), ("save", !self.config.save.is_empty())] {
+            if let Some(given) = given(name).filter(|_| wanted) {
+                errors
+                    .push(format!("{}: there is no data directory to keep data in; give one with --dir", given.origin));
+            }
+        }
     }
 
     /// What clients read as `dir` does not depend on where they are.

@@ -95,6 +95,7 @@ pub struct Store {
     /// Whether logs are to be part of the data from the next manifest on.
     log_wanted: AtomicBool,
     checksums: AtomicBool,
+    asked_to_save: AtomicBool,
     saves_by_rule: AtomicBool,
     retain: AtomicUsize,
     log_base_bytes: AtomicU64,
@@ -156,6 +157,7 @@ impl Store {
             reports: Mutex::new(reports),
             log_wanted: AtomicBool::new(false),
             checksums: AtomicBool::new(true),
+            asked_to_save: AtomicBool::new(false),
             saves_by_rule: AtomicBool::new(false),
             retain: AtomicUsize::new(0),
             log_base_bytes: AtomicU64::new(0),
@@ -376,6 +378,16 @@ impl Store {
                 tracing::error!("nothing is logged: {error}");
             }
         });
+    }
+
+    /// Has a snapshot begun when none is being written any more.
+    pub(crate) fn save_soon(&self) {
+        self.asked_to_save.store(true, Ordering::SeqCst);
+    }
+
+    /// True once for each time that somebody asked for a snapshot.
+    pub(crate) fn is_asked_to_save(&self) -> bool {
+        self.asked_to_save.swap(false, Ordering::SeqCst)
     }
 
     /// True when the logs are to belong to the data and do not yet, or the other way round: a snapshot is due.

@@ -158,7 +158,7 @@ impl Driver {
                     >= facts.log_base_bytes.saturating_mul(100u32 as u64) / 100;
             (since > u64::MAX - store.changes()) || (facts.log_on && grown)
         });
-        if due || store.changes_its_mind() {
+        if due || store.changes_its_mind() || store.is_asked_to_save() {
             let session = self.run_internal(&[b"BGSAVE"], |_| {});
             self.close(session);
         }

@@ -7,12 +7,14 @@
 mod notified;
 mod parameters;
 mod placement;
+mod save_rules;
 mod shapes;
 mod value;
 
 pub use notified::NotifiedEvents;
 pub use parameters::{Change, Config, PARAMETERS, Parameter};
 pub use placement::{Locality, PinnedDatabases};
+pub use save_rules::SaveRules;
 pub use value::{
     AppendFsync, ClientClass, Kind, LogLevel, MaxmemoryPolicy, OutputLimit, OutputLimits, PipelineOrder, Refusal,
     parse_bytes,
@@ -93,6 +95,18 @@ impl Config {
             parameter.assign(&mut changed, text).map_err(|refusal| set_failed(name, &refusal))?;
         }
         Ok(changed)
+    }
+
+    /// Why these settings cannot hold without a data directory, as CONFIG SET says it of the parameter; `None` when they can.
+    pub fn needs_directory(&self) -> Option<CommandError> {
+        let needing = [("appendonly", self.appendonly), ("save", !self.save.is_empty())];
+        let (name, _) = needing.into_iter().find(|(_, needs)| *needs)?;
+        Some(set_failed(name.as_bytes(), &Refusal::NoDirectory))
+    }
+
+    /// True when a clean end takes a snapshot unless it is told otherwise: there are rules, and no log that has it all.
+    pub fn saves_at_end(&self) -> bool {
+        !self.appendonly && !self.save.is_empty()
     }
 
     /// True when a connection's commands never overlap.

@@ -6,6 +6,7 @@
 
 use super::notified::NotifiedEvents;
 use super::placement::{Locality, PinnedDatabases};
+use super::save_rules::SaveRules;
 use super::value::{AppendFsync, Kind, LogLevel, MaxmemoryPolicy, OutputLimits, PipelineOrder, Refusal, Value};
 use crate::limits;
 
@@ -91,7 +92,6 @@ const ENTRIES: Kind = Kind::Integer(0, i64::MAX);
 /// Thresholds of value lengths.
 const VALUE_BYTES: Kind = Kind::Bytes(0, i64::MAX as u64);
 
-const NO_PERSISTENCE: Change = Change::Never("persistence is not supported yet");
 const NO_EVICTION: Change = Change::Never("a memory limit is not supported yet");
 
 parameters! {
@@ -176,7 +176,7 @@ parameters! {
     }
     dir: String = "dir" {
         kind: Kind::Text, default: ".".to_owned(), change: Change::AtStart,
-        help: "The data directory, which one process at a time may use. When none is given, nothing is written.",
+        help: "The data directory, which one process at a time may use. When none is given, nothing is written, and nothing survives the end of the process.",
         read_by: "kora-server, which makes it absolute, and locks it when it is given, before the shards start",
     }
     loglevel: LogLevel = "loglevel" {
@@ -333,22 +333,103 @@ parameters! {
         read_by: "each shard, when a key changes, is missed or is new, and the pub/sub extension",
     }
 
-    // ----- What clients ask about -----
-    save: String = "save" {
-        kind: Kind::Text, default: String::new(), change: NO_PERSISTENCE,
-        help: "When snapshots are taken; empty for never.",
-        read_by: "clients",
-    }
+    // ----- What is kept on disk -----
     appendonly: bool = "appendonly" {
-        kind: Kind::YesNo, default: false, change: NO_PERSISTENCE,
-        help: "Writes are logged.",
-        read_by: "clients",
+        kind: Kind::YesNo, default: false, change: Change::AtRunTime,
+        help: "Writes are logged, and what is logged survives a crash. With a data directory this is on unless it is turned off; without one it cannot be on.",
+        read_by: "kora-server, when it starts; the threads that write the log, when it changes",
     }
     appendfsync: AppendFsync = "appendfsync" {
         kind: Kind::OneOf(AppendFsync::NAMES), default: AppendFsync::EverySec, change: Change::AtRunTime,
         help: "When what was logged is written through to the disk: before anybody hears of it, once a second, or when the system likes.",
         read_by: "each shard, and whoever syncs its log",
     }
+    save: SaveRules = "save" {
+        kind: Kind::SaveRules, default: SaveRules::default(), change: Change::AtRunTime,
+        help: "When snapshots are taken by themselves: pairs of seconds since the last one and changes since; empty for never. With a data directory and \
+            without a log it is Redis's, unless it is given.",
+        read_by: "the upkeep of the first shard; SHUTDOWN, SIGTERM and SIGINT, which save when there are rules and no log",
+    }
+    auto_aof_rewrite_percentage: u32 = "auto-aof-rewrite-percentage" {
+        kind: COUNT, default: 100, change: Change::AtRunTime,
+        help: "A snapshot is taken, and the log before it removed, when the log has grown by this much of what it was behind the last one; 0 is never.",
+        read_by: "the upkeep of the first shard",
+    }
+    auto_aof_rewrite_min_size: u64 = "auto-aof-rewrite-min-size" {
+        kind: Kind::Bytes(0, i64::MAX as u64), default: 64 * limits::MIB as u64, change: Change::AtRunTime,
+        help: "Bytes of all logs below which auto-aof-rewrite-percentage does nothing.",
+        read_by: "the upkeep of the first shard",
+    }
+    stop_writes_on_bgsave_error: bool = "stop-writes-on-bgsave-error" {
+        kind: Kind::YesNo, default: true, change: Change::AtRunTime,
+        help: "While there are `save` rules and the last snapshot failed, commands that write are refused.",
+        read_by: "the gate of every shard",
+    }
+    snapshot_retain: u32 = "snapshot-retain" {
+        kind: Kind::Integer(0, limits::SNAPSHOTS_RETAINED_MAX as i64), default: 0, change: Change::AtRunTime,
+        help: "Older snapshots that are kept beside the present one, for those who want to go back; a start reads the present one only.",
+        read_by: "whoever removes what a new snapshot replaces",
+    }
+    log_segment_bytes: u64 = "log-segment-bytes" {
+        kind: Kind::Bytes(limits::LOG_SEGMENT_BYTES_MIN as u64, limits::LOG_SEGMENT_BYTES_MAX as u64), default: 64 * limits::MIB as u64,
+        change: Change::AtStart,
+        help: "Bytes of one file of a shard's log; a file is removed when a snapshot has all that is in it.",
+        read_by: "whoever writes the logs",
+    }
+    dbfilename: String = "dbfilename" {
+        kind: Kind::Text, default: "dump-*.rdb".to_owned(),
+        change: Change::Never("each snapshot has a file for each shard, whose name says which it is; to go to one file there is `kora-server export`"),
+        help: "Names of the files of a snapshot, in `dir`.",
+        read_by: "clients",
+    }
+    appendfilename: String = "appendfilename" {
+        kind: Kind::Text, default: "log-*.wal".to_owned(), change: Change::Never("each shard's log has files whose names say which they are"),
+        help: "Names of the files of the logs, in `dir`.",
+        read_by: "clients",
+    }
+    rdbcompression: bool = "rdbcompression" {
+        kind: Kind::YesNo, default: true, change: Change::AtRunTime,
+        help: "Strings in snapshots are compressed.",
+        read_by: "whoever encodes a snapshot, or a key for DUMP",
+    }
+    rdbchecksum: bool = "rdbchecksum" {
+        kind: Kind::YesNo, default: true, change: Change::Never("snapshots always end with a checksum, and it is always looked at"),
+        help: "Snapshots have a checksum.",
+        read_by: "clients",
+    }
+    aof_load_truncated: bool = "aof-load-truncated" {
+        kind: Kind::YesNo, default: true,
+        change: Change::Never("the end of a log that a crash has torn holds nothing that was known to be on disk, so it is cut off; other damage always stops the start"),
+        help: "A log whose end a crash has torn is used up to there.",
+        read_by: "clients",
+    }
+    aof_use_rdb_preamble: bool = "aof-use-rdb-preamble" {
+        kind: Kind::YesNo, default: true, change: Change::Never("a log always begins at a snapshot, which is in the RDB format"),
+        help: "What a log begins with is in the RDB format.",
+        read_by: "clients",
+    }
+    no_appendfsync_on_rewrite: bool = "no-appendfsync-on-rewrite" {
+        kind: Kind::YesNo, default: false, change: Change::Never("the log keeps its promise also while a snapshot is written"),
+        help: "While a snapshot is written, the log is not written through to the disk.",
+        read_by: "clients",
+    }
+    aof_timestamp_enabled: bool = "aof-timestamp-enabled" {
+        kind: Kind::YesNo, default: false, change: Change::Never("the log has no annotations"),
+        help: "The log says at what time each part of it was written.",
+        read_by: "clients",
+    }
+    aof_rewrite_incremental_fsync: bool = "aof-rewrite-incremental-fsync" {
+        kind: Kind::YesNo, default: true, change: Change::Never("a snapshot is always written through to the disk in pieces"),
+        help: "As rdb-save-incremental-fsync.",
+        read_by: "clients",
+    }
+    rdb_save_incremental_fsync: bool = "rdb-save-incremental-fsync" {
+        kind: Kind::YesNo, default: true, change: Change::Never("a snapshot is always written through to the disk in pieces"),
+        help: "A snapshot is written through to the disk while it is written, and not only at its end.",
+        read_by: "clients",
+    }
+
+    // ----- What clients ask about -----
     replica_read_only ("slave-read-only"): bool = "replica-read-only" {
         kind: Kind::YesNo, default: true, change: Change::Never("replication is not supported"),
         help: "Replicas refuse writes.",

@@ -37,7 +37,12 @@ fn values_are_shown_as_redis_shows_them() {
         &["client-output-buffer-limit", "replica 1mb 2 3"],
         Ok(&["normal 0 0 0 slave 1048576 2 3 pubsub 33554432 8388608 60"]),
     );
+    check(&["save", "3600 1 300 100"], Ok(&["3600 1 300 100"]));
+    check(&["save", "", "appendonly", "YES"], Ok(&["", "yes"]));
+    check(&["auto-aof-rewrite-min-size", "1mb", "auto-aof-rewrite-percentage", "0"], Ok(&["1048576", "0"]));
+    check(&["stop-writes-on-bgsave-error", "no"], Ok(&["no"]));
     check(&["pipeline-order", "Strict"], Ok(&["strict"])); // kora
+    check(&["snapshot-retain", "3"], Ok(&["3"])); // kora
 }
 
 #[test]
@@ -65,6 +70,10 @@ fn wrong_values_are_refused_with_the_reason() {
     refused("active-expire-effort", "11", "argument must be between 1 and 10 inclusive");
     refused("client-query-buffer-limit", "10", "argument must be between 1048576 and 4294967295 inclusive"); // kora
     refused("proto-max-bulk-len", "3gb", "argument must be between 1048576 and 2147483648 inclusive"); // kora
+    refused("auto-aof-rewrite-percentage", "-1", "argument must be between 0 and 2147483647 inclusive");
+    refused("auto-aof-rewrite-percentage", "abc", "argument couldn't be parsed into an integer");
+    refused("save", "900 1 300", "Invalid save parameters");
+    refused("snapshot-retain", "101", "argument must be between 0 and 100 inclusive"); // kora
     refused("protected-mode", "maybe", "argument must be 'yes' or 'no'");
     refused("appendonly", "maybe", "argument must be 'yes' or 'no'");
     refused(
@@ -103,13 +112,31 @@ fn names_are_looked_at_before_values() {
 
 #[test]
 fn a_fixed_parameter_takes_the_value_it_has() {
-    check(&["save", ""], Ok(&[""]));
-    check(&["appendonly", "no"], Ok(&["no"]));
+    check(&["rdbchecksum", "YES"], Ok(&["yes"]));
+    check(&["dbfilename", "dump-*.rdb"], Ok(&["dump-*.rdb"]));
     check(&["maxmemory", "0mb"], Ok(&["0"]));
-    refused("save", "3600 1", "persistence is not supported yet");
-    refused("appendonly", "yes", "persistence is not supported yet");
+    refused("rdbchecksum", "no", "snapshots always end with a checksum, and it is always looked at");
+    refused("aof-use-rdb-preamble", "no", "a log always begins at a snapshot, which is in the RDB format");
     refused("maxmemory", "1gb", "a memory limit is not supported yet");
     refused("slave-read-only", "no", "replication is not supported");
+}
+
+#[test]
+fn what_keeps_data_needs_a_directory() {
+    let needs = |pairs: &[(&str, &str)]| {
+        let pairs = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let config = Config::default().set(pairs).expect("good values");
+        (config.needs_directory().map(|error| error.to_string()), config.saves_at_end())
+    };
+    let refusal = |name| {
+        Some(format!(
+            "ERR CONFIG SET failed (possibly related to argument '{name}') - there is no data directory: start with --dir to keep data"
+        ))
+    };
+    assert_eq!(needs(&[]), (None, false));
+    assert_eq!(needs(&[("appendonly", "yes")]), (refusal("appendonly"), false));
+    assert_eq!(needs(&[("save", "1 1")]), (refusal("save"), true));
+    assert_eq!(needs(&[("save", "1 1"), ("appendonly", "yes")]), (refusal("appendonly"), false));
 }
 
 #[test]
@@ -172,7 +199,7 @@ fn at_start_more_may_change() {
     assert_eq!((config.port, config.bind.join(","), config.unixsocketperm), (7000, "127.0.0.1,::1".to_owned(), 0o770));
     assert_eq!(config.set_at_start(b"port", b"70000"), Some(Err(Refusal::OutOfRange(0, 65535))));
     assert_eq!(config.set_at_start(b"databases", b"4"), Some(Err(Refusal::OutOfRange(16, 16))));
-    assert!(matches!(config.set_at_start(b"appendonly", b"yes"), Some(Err(Refusal::Fixed(_)))));
+    assert!(matches!(config.set_at_start(b"rdbchecksum", b"no"), Some(Err(Refusal::Fixed(_)))));
     assert_eq!(config.set_at_start(b"prot", b"1"), None);
     assert_eq!(config.port, 7000);
 }

@@ -36,6 +36,8 @@ pub enum Kind {
     OutputLimits,
     /// Letters of classes of events.
     EventClasses,
+    /// `seconds changes`, any number of times.
+    SaveRules,
 }
 
 /// Why a value or a change was not taken; the text that a client sees after `CONFIG SET failed (…) - `.
@@ -86,6 +88,12 @@ pub enum Refusal {
     /// A letter that names no class of events.
     #[error("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")]
     EventClass,
+    /// Not pairs of seconds and changes.
+    #[error("Invalid save parameters")]
+    SaveRules,
+    /// It needs a data directory, and there is none.
+    #[error("there is no data directory: start with --dir to keep data")]
+    NoDirectory,
     /// The parameter is named twice in one change.
     #[error("duplicate parameter")]
     Duplicate,
@@ -148,7 +156,8 @@ fn number(text: &[u8], kind: Kind) -> Result<i128, Refusal> {
         | Kind::Locality
         | Kind::Databases
         | Kind::OutputLimits
-        | Kind::EventClasses => {
+        | Kind::EventClasses
+        | Kind::SaveRules => {
             unreachable!("a number is declared with the kind {kind:?}")
         }
     };

@@ -36,6 +36,12 @@ pub fn matching(config: &Config, patterns: Many<'_, &[u8]>) -> Vec<(Vec<u8>, Str
 pub fn set(core: &mut Core, pairs: Many<'_, args::ConfigSetPairs<'_>>) -> Result<(), CommandError> {
     let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|pair| (pair.parameter, pair.value)).collect();
     let changed = core.config.set(pairs.iter().copied())?;
+    if changed.needs_directory() != core.config.needs_directory() && core.host.persistence().directory.is_none() {
+        // Whoever turns on what needs a directory is told, and not left to believe that anything is kept.
+        if let Some(error) = changed.needs_directory() {
+            return Err(error);
+        }
+    }
     let opened = changed.requirepass.is_empty() && !core.config.requirepass.is_empty();
     core.config = changed;
     core.follow_settings();

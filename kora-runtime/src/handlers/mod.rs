@@ -15,6 +15,7 @@ pub mod list;
 pub mod memory;
 pub mod page;
 pub mod placement;
+pub mod saving;
 pub mod server;
 pub mod session;
 pub mod set;

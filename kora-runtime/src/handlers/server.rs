@@ -1,13 +1,12 @@
 //! Handlers of the `server` group.
 //!
 //! Owns: the group's one implementation of its trait, and the commands about databases as wholes. The larger families have files of
-//! their own: COMMAND in `introspection`, CONFIG in `config`, DEBUG in `debug`, INFO in `info`, KORA in `placement`, MEMORY in `memory`.
+//! their own: COMMAND in `introspection`, CONFIG in `config`, DEBUG in `debug`, INFO in `info`, KORA in `placement`, MEMORY in `memory`, what saves and ends in `saving`.
 //! Refuses to know: other shards; what concerns all of them runs on each, and a merge makes one reply of their parts.
 
-use super::{config, debug, help, info, introspection, memory, placement};
+use super::{config, debug, help, info, introspection, memory, placement, saving};
 use crate::argv::Many;
 use crate::error::CommandError;
-use crate::host::SaveAtEnd;
 use crate::keyspace::DATABASES;
 use crate::reply::{ArrayReply, Bulk, MapReply, ReplyBuf, Simple};
 use crate::shard::core::Core;
@@ -17,6 +16,14 @@ use crate::shard::watch;
 use crate::table::{ServerCommands, args};
 
 impl ServerCommands for ShardCx<'_> {
+    fn bgrewriteaof(&mut self) -> Result<&'static str, CommandError> {
+        saving::begin_log_anew(self)
+    }
+
+    fn bgsave(&mut self, _: args::Bgsave) -> Result<&'static str, CommandError> {
+        saving::in_background(self)
+    }
+
     fn command(&mut self, reply: &mut ReplyBuf) -> Result<(), CommandError> {
         introspection::info(Many::none(), reply);
         Ok(())
@@ -156,6 +163,10 @@ impl ServerCommands for ShardCx<'_> {
         Ok(())
     }
 
+    fn lastsave(&mut self) -> Result<i64, CommandError> {
+        Ok(saving::last_unix_seconds(self))
+    }
+
     fn memory_doctor<'r>(&'r mut self) -> Result<Bulk<'r>, CommandError> {
         Ok(Bulk::Owned(memory::doctor(self.core).into_bytes()))
     }
@@ -190,23 +201,13 @@ impl ServerCommands for ShardCx<'_> {
         Ok(())
     }
 
+    fn save(&mut self) -> Result<(), CommandError> {
+        self.save_and_wait()
+    }
+
     /// Writes nothing when the process is going to stop: the end of the connection is the answer, as in Redis.
-    fn shutdown(
-        &mut self,
-        args::Shutdown { save, now, force, abort }: args::Shutdown,
-        _: &mut ReplyBuf,
-    ) -> Result<(), CommandError> {
-        if abort {
-            let alone = save.is_none() && !now && !force;
-            let error = CommandError::Text("ERR No shutdown in progress.");
-            return Err(if alone { error } else { CommandError::Syntax });
-        }
-        if save == Some(args::ShutdownSave::Save) {
-            return Err(CommandError::Text(
-                "ERR SHUTDOWN SAVE is not possible: there is nothing that keys could be saved to",
-            ));
-        }
-        self.core.host.shutdown(SaveAtEnd::AsConfigured, force)
+    fn shutdown(&mut self, args: args::Shutdown, _: &mut ReplyBuf) -> Result<(), CommandError> {
+        saving::shutdown(self, args)
     }
 
     fn swapdb(&mut self, args::Swapdb { first, second }: args::Swapdb) -> Result<(), CommandError> {

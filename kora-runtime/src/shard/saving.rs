@@ -17,6 +17,12 @@ use crate::keyspace::{DATABASES, Database, SaveOptions};
 use crate::limits;
 use crate::rdb::EncodeOptions;
 
+/// There is nothing to save to.
+pub const NO_DIRECTORY: CommandError =
+    CommandError::Text("ERR there is no data directory: start with --dir to keep data");
+/// One is being written.
+pub const RUNNING: CommandError = CommandError::Text("ERR Background save already in progress");
+
 /// A snapshot that is being written.
 pub(super) struct Snapshot {
     sink: Box<dyn SnapshotSink>,
@@ -168,6 +174,14 @@ impl ShardCx<'_> {
         self.core.begin_snapshot().map_err(refusal)
     }
 
+    /// Has a snapshot begun soon, when none is being written any more.
+    ///
+    /// # Errors
+    /// When there can be none at all.
+    pub fn save_soon(&mut self) -> Result<(), CommandError> {
+        self.core.host.snapshot_soon().map_err(refusal)
+    }
+
     /// SAVE's part on this shard: returns when it is on disk.
     ///
     /// # Errors
@@ -182,10 +196,8 @@ impl ShardCx<'_> {
 
 fn refusal(refusal: SnapshotRefusal) -> CommandError {
     match refusal {
-        SnapshotRefusal::NoDirectory => {
-            CommandError::Text("ERR there is no data directory: start with --dir to keep data")
-        }
-        SnapshotRefusal::Running => CommandError::Text("ERR Background save already in progress"),
+        SnapshotRefusal::NoDirectory => NO_DIRECTORY,
+        SnapshotRefusal::Running => RUNNING,
         SnapshotRefusal::Io(error) => CommandError::message(format!("ERR {error}")),
     }
 }

@@ -160,3 +160,41 @@ fn a_message_never_quotes_a_secret() {
     let text = errors(&["--set", "requirepass=hunter2", "--set", "requirepass=hunter2"], &[], None);
     assert_eq!(text, "--set requirepass: `requirepass` is given twice");
 }
+
+/// What is kept when these flags are given: `appendonly` and `save`.
+fn check_kept(flags: &[&str], appendonly: bool, save: &str) {
+    let config = resolve(flags, &[], None).expect("good settings").config;
+    let shown = Parameter::named(b"save").expect("a parameter").text(&config);
+    assert_eq!((config.appendonly, shown.as_str()), (appendonly, save), "{flags:?}");
+}
+
+#[test]
+fn whoever_names_a_directory_keeps_data() {
+    check_kept(&[], false, "");
+    check_kept(&["--dir", "d"], true, "");
+    check_kept(&["--dir", "d", "--appendonly", "no"], false, "3600 1 300 100 60 10000");
+    check_kept(&["--dir", "d", "--appendonly", "no", "--save", ""], false, "");
+    check_kept(&["--dir", "d", "--save", "60", "1"], true, "60 1");
+    check_kept(&["--dir", "d", "--appendonly", "no", "--save", "60 1"], false, "60 1");
+    check_kept(&["--set", "dir=d", "--set", "APPENDONLY=no"], false, "3600 1 300 100 60 10000");
+    check_kept(&["--appendonly", "no", "--save", ""], false, "");
+    let config = resolve(&["--dir", "d"], &[("KORA_APPENDONLY", "no")], Some("save = [\"900 1\", \"300 10\"]\n"));
+    let config = config.expect("good settings").config;
+    assert_eq!(
+        (config.appendonly, Parameter::named(b"save").map(|save| save.text(&config))),
+        (false, Some("900 1 300 10".to_owned()))
+    );
+}
+
+#[test]
+fn without_a_directory_nothing_can_be_kept() {
+    let error =
+        |flags: &[&str], variables: &[(&str, &str)]| resolve(flags, variables, None).expect_err("nowhere to keep it");
+    let text = "there is no data directory to keep data in; give one with --dir";
+    assert_eq!(error(&["--appendonly", "yes"], &[]), format!("--appendonly: {text}"));
+    assert_eq!(error(&["--save", "1 1"], &[]), format!("--save: {text}"));
+    assert_eq!(
+        error(&["--save", "1 1"], &[("KORA_APPENDONLY", "yes")]),
+        format!("KORA_APPENDONLY: {text}\n--save: {text}")
+    );
+}
