@@ -13,6 +13,9 @@ pub mod payload;
 pub mod reader;
 pub mod unpack;
 
+#[cfg(test)]
+mod tests;
+
 pub use damage::{Damage, RdbError};
 pub use file::{Item, KeyHead, RdbFile};
 pub use reader::{Checksum, Reader, Source, Text};
