@@ -16,6 +16,9 @@ pub mod reader;
 pub mod unpack;
 pub mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use damage::{Damage, RdbError};
 pub use file::{Item, KeyHead, RdbFile};
 pub use reader::{Checksum, Reader, Source, Text};

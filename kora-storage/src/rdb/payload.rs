@@ -12,9 +12,8 @@ use super::reader::Checksum;
 /// Bytes behind the value.
 const FOOTER_BYTES: usize = 10;
 
-/// The type of the value and its bytes; `None` when the version is not known or the checksum is another.
-///
-/// A checksum of 0 stands for none, as in Redis.
+/// The type of the value and its bytes; `None` when the version is not known or the checksum is another. Unlike in a file, 0 is a checksum like
+/// any other.
 pub fn open(payload: &[u8]) -> Option<(u8, &[u8])> {
     let (value, footer) = payload.split_at_checked(payload.len().checked_sub(FOOTER_BYTES)?)?;
     let (version, stored) = footer.split_first_chunk()?;
@@ -25,7 +24,7 @@ pub fn open(payload: &[u8]) -> Option<(u8, &[u8])> {
     let mut checksum = Checksum::new();
     checksum.update(&payload[..payload.len() - stored.to_le_bytes().len()]);
     let (kind, body) = value.split_first()?;
-    (stored == 0 || stored == checksum.value()).then_some((*kind, body))
+    (stored == checksum.value()).then_some((*kind, body))
 }
 
 /// Puts the frame round a type and a value.
