@@ -368,3 +368,5 @@ fn long_number(bytes: &[u8], at: usize) -> u64 {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::check_drawing;

@@ -67,7 +67,8 @@ fn the_drawings_in_the_documentation_are_the_golden_files() {
     check_drawing("<!-- manifest-v3.bin -->", GOLDEN_V3);
 }
 
-fn check_drawing(mark: &str, golden: &[u8]) {
+/// Compares the block of bytes behind a mark in docs/formats.md with a golden file.
+pub(crate) fn check_drawing(mark: &str, golden: &[u8]) {
     let page = include_str!("../../../docs/formats.md");
     let (_, after) = page.split_once(mark).expect("the example is marked");
     let example = after.split("```").nth(1).expect("the example is a block of code");
@@ -218,8 +219,9 @@ fn every_missing_end_is_found() {
 /// Changes bytes of a good manifest, puts the checksum right, and says what is wrong then.
 fn check(change: impl FnOnce(&mut Vec<u8>), expected: &str) {
     let mut bytes = sample().encode();
-    let checksum_at = bytes.len() - CHECKSUM_LENGTH;
     change(&mut bytes);
+    // Bytes that are too many stand behind the checksum, or where it should be.
+    let checksum_at = bytes.len() - CHECKSUM_LENGTH;
     let checksum = crc32c::crc32c(&bytes[..checksum_at]);
     bytes[checksum_at..checksum_at + CHECKSUM_LENGTH].copy_from_slice(&checksum.to_le_bytes());
     let dir = MemoryDir::new();
@@ -244,11 +246,11 @@ fn errors_name_file_and_offset() {
     let too_many = " at offset 60: 4097 bytes of locality patterns, at most 4096 were expected";
     check(|bytes| bytes[LOCALITY_LENGTH_AT..][..2].copy_from_slice(&4097_u16.to_le_bytes()), too_many);
     check(|bytes| bytes[146] = 0xff, " at offset 146: the locality patterns are not UTF-8 text");
-    let none = Manifest { shards: 1, first_lsns: vec![1], ..sample() };
-    let mut bytes = none.encode();
-    bytes[SHARDS_AT] = 0;
-    bytes.drain(FIRST_LSNS_AT..FIRST_LSNS_AT + LSN_LENGTH);
-    check(|sample| *sample = bytes, " at offset 12: a manifest of 0 shards");
+    let none = |bytes: &mut Vec<u8>| {
+        bytes[SHARDS_AT] = 0;
+        bytes.drain(FIRST_LSNS_AT..FIRST_LSNS_AT + 8 * LSN_LENGTH);
+    };
+    check(none, " at offset 12: a manifest of 0 shards");
 
     let mut bytes = sample().encode();
     let checksum_at = bytes.len() - CHECKSUM_LENGTH;

@@ -151,14 +151,15 @@ impl ShardLog {
         Ok(())
     }
 
-    /// Records from `end` on count no more; says how many that were.
+    /// Records from `end` on count no more; says how many that were. Segments without a record that counts are left
+    /// out: nobody reads them, and they may go before the others are read.
     fn cut(&mut self, end: u64) -> u64 {
         let cut = self.next_lsn - end;
         self.next_lsn = end;
-        self.segments.retain(|segment| segment.header.first_lsn < end);
-        if let Some(last) = self.segments.last_mut() {
-            last.end_lsn = last.end_lsn.min(end);
+        for segment in &mut self.segments {
+            segment.end_lsn = segment.end_lsn.min(end);
         }
+        self.segments.retain(|segment| segment.end_lsn > segment.header.first_lsn.max(self.first_lsn));
         cut
     }
 }
@@ -203,17 +204,15 @@ pub fn recover(dir: &dyn Dir, manifest: &Manifest, mode: Mode) -> Result<Recover
     Ok(recovered)
 }
 
-/// Makes durable what was read: what nobody synced may have come from memory, and must not vanish once it was acted on.
+/// Makes durable what was read, and the manifest's name: what nobody synced may have come from memory, and must not
+/// vanish once it was acted on.
 fn sync(dir: &dyn Dir, logs: &[ShardLog]) -> Result<(), RecoveryError> {
     let segments = logs.iter().flat_map(|log| &log.segments);
-    for segment in segments.clone() {
+    for segment in segments {
         let synced = uninterrupted(|| dir.open(&segment.name)).and_then(|file| uninterrupted(|| file.sync_all()));
         synced.map_err(RecoveryError::io("sync", dir, &segment.name))?;
     }
-    if segments.count() > 0 {
-        uninterrupted(|| dir.sync()).map_err(RecoveryError::io("sync", dir, ""))?;
-    }
-    Ok(())
+    uninterrupted(|| dir.sync()).map_err(RecoveryError::io("sync", dir, ""))
 }
 
 #[cfg(test)]
