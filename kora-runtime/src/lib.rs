@@ -14,6 +14,7 @@ pub mod host;
 pub mod keyspace;
 pub mod limits;
 pub mod random;
+pub mod rdb;
 pub mod reply;
 pub mod resp;
 pub mod shard;

@@ -16,6 +16,7 @@ pub use self::scan::randomkey;
 use crate::argv::Many;
 use crate::error::CommandError;
 use crate::keyspace::{Entry, Event, Kind};
+use crate::rdb::dump_payload;
 use crate::reply::{ArrayReply, Bulk, ReplyBuf, Simple};
 use crate::shard::core::lfu;
 use crate::shard::cx::ShardCx;
@@ -66,6 +67,10 @@ impl GenericCommands for ShardCx<'_> {
         self.attach(to, destination, value);
         self.changed_in(to, Event::CopyTo, destination);
         Ok(1)
+    }
+
+    fn dump<'r>(&'r mut self, args::Dump { key }: args::Dump<'r>) -> Result<Option<Bulk<'r>>, CommandError> {
+        Ok(self.read_any(key)?.map(|value| Bulk::Owned(dump_payload(value))))
     }
 
     fn r#move(&mut self, args::Move { key, database }: args::Move<'_>) -> Result<i64, CommandError> {

@@ -79,6 +79,12 @@ impl Database {
         (self.table.get(slot), &self.bigs)
     }
 
+    /// The big values, for whoever reads many entries.
+    #[inline]
+    pub fn bigs(&self) -> &Slab<Big> {
+        &self.bigs
+    }
+
     /// The guard that types change their value through.
     #[inline]
     pub fn value_mut<'a>(&'a mut self, slot: Slot, seeds: &'a RandomState) -> ValueMut<'a> {
