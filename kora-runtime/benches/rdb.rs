@@ -43,11 +43,19 @@ fn keys(bench: &Bench, seeds: &RandomState) {
                 out.clear();
             };
             let mut position = 0;
+            let mut batch = Vec::new();
             loop {
-                position = database.scan(position, seeds, &mut |entry| {
+                batch.clear();
+                while batch.len() < 64 {
+                    position = database.scan_batch(position, seeds, &mut batch);
+                    if position == 0 {
+                        break;
+                    }
+                }
+                for entry in &batch {
                     let value = ValueView::of_entry(entry, database.bigs());
                     encoder.encode_entry(&mut out, entry.key(), value, entry.expiry_ms(), Usage::Untold);
-                });
+                }
                 if out.len() > 1 << 19 || position == 0 {
                     pass(&mut out);
                 }
@@ -64,16 +72,23 @@ fn values(bench: &Bench, seeds: &RandomState) {
     let limits = PackedLimits::default();
     let name = |at: usize| format!("member:{at:08}").into_bytes();
     let mut packed: Draft<Hash> = Draft::new(seeds);
-    (0..10).for_each(|at| drop(packed.open().set(&name(at), b"some value", &limits)));
+    for at in 0..10 {
+        packed.open().set(&name(at), b"some value", &limits);
+    }
     let mut hash: Draft<Hash> = Draft::new(seeds);
-    (0..MANY).for_each(|at| drop(hash.open().set(&name(at), b"some value", &limits)));
+    for at in 0..MANY {
+        hash.open().set(&name(at), b"some value", &limits);
+    }
     let mut zset: Draft<Zset> = Draft::new(seeds);
-    (0..MANY).for_each(|at| drop(zset.open().insert(&name(at), at as f64, &limits)));
+    for at in 0..MANY {
+        zset.open().insert(&name(at), at as f64, &limits);
+    }
     let mut list: Draft<List> = Draft::new(seeds);
     (0..MANY).for_each(|at| list.open().push(End::Back, &name(at), &ListLimits::default()));
     let mut stream: Draft<Stream> = Draft::new(seeds);
     for at in 0..MANY {
-        let fields = [(&b"temperature"[..], &name(at)[..]), (b"pressure", b"1013")].map(|pair| pair);
+        let value = name(at);
+        let fields = [(&b"temperature"[..], value.as_slice()), (b"pressure", b"1013")];
         stream.open().append(StreamId::new(at as u64 + 1, 0), fields.into_iter(), &StreamLimits::default());
     }
     let cases = [

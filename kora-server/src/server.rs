@@ -80,7 +80,6 @@ impl Server {
             None => None,
         };
         if let Some(store) = &store {
-            config.appendonly = true; // tmp
             store.on_fatal(end_process);
         }
         let listeners = Listeners::bind(&config, shards)?;

@@ -219,7 +219,7 @@ impl World {
             self.list((0..5000).map(|at| format!("element:{}", at / 3).into_bytes()).collect(), default);
         }
         self.list(
-            vec![vec![b'h'; 3 << 20], b"small".to_vec(), (0..1 << 20).map(|at| (at * at / 7) as u8).collect()],
+            vec![vec![b'h'; 3 << 20], b"small".to_vec(), (0..1_u64 << 20).map(|at| (at * at / 7) as u8).collect()],
             ListLimits::default(),
         );
         let pairs: Pairs = all.iter().take(19).map(|len| (filled(*len), vec![b'v'; 65_536 - *len])).collect();

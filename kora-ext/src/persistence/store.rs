@@ -181,8 +181,9 @@ impl Store {
 
     /// Follows settings that may change at run time.
     pub(crate) fn follow(&self, config: &Config) {
-        self.checksums.store(true, Ordering::Relaxed);
-        self.retain.store(0, Ordering::Relaxed);
+        self.checksums.store(config.rdbchecksum, Ordering::Relaxed);
+        self.saves_by_rule.store(!config.save.is_empty(), Ordering::Relaxed);
+        self.retain.store(config.snapshot_retain as usize, Ordering::Relaxed);
     }
 
     /// Calls `end` when the process cannot go on. Without it the engine stops serving, and says why in its log.

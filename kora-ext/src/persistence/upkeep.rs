@@ -52,7 +52,7 @@ impl Driver {
         let Some(store) = self.store() else { return Ok(()) };
         let (segment_bytes, policy) = self.look(|shard| {
             let config = &shard.core().config;
-            (64u64 << 20, config.appendfsync)
+            (config.log_segment_bytes, config.appendfsync)
         });
         let standard = LogOptions::default();
         let zero_ahead_bytes = standard.zero_ahead_bytes.min(segment_bytes / 4);
@@ -152,11 +152,11 @@ impl Driver {
         let since = now.saturating_sub(facts.last_snapshot_unix_seconds);
         let due = self.look(|shard| {
             let config = &shard.core().config;
-            let grown = 100u32 > 0
-                && facts.log_bytes >= 64u64<<20
+            let grown = config.auto_aof_rewrite_percentage > 0
+                && facts.log_bytes >= config.auto_aof_rewrite_min_size
                 && facts.log_bytes - facts.log_base_bytes.min(facts.log_bytes)
-                    >= facts.log_base_bytes.saturating_mul(100u32 as u64) / 100;
-            (since > u64::MAX - store.changes()) || (facts.log_on && grown)
+                    >= facts.log_base_bytes.saturating_mul(config.auto_aof_rewrite_percentage as u64) / 100;
+            config.save.due(since, store.changes()) || (facts.log_on && grown)
         });
         if due || store.changes_its_mind() || store.is_asked_to_save() {
             let session = self.run_internal(&[b"BGSAVE"], |_| {});

@@ -194,6 +194,14 @@ impl Database {
         self.table.scan(position, |entry| hash_of(seeds, entry.key()), visit)
     }
 
+    /// As [`Database::scan`], but the entries are gathered in `batch` and each is touched, so that whoever reads them all does not wait for
+    /// one cache miss after another.
+    pub fn scan_batch<'d>(&'d self, position: u64, seeds: &RandomState, batch: &mut Vec<&'d Entry>) -> u64 {
+        let next = self.scan(position, seeds, &mut |entry| batch.push(entry));
+        std::hint::black_box(batch.iter().fold(0, |kinds, entry| kinds ^ entry.kind() as u8));
+        next
+    }
+
     /// All entries in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.table.iter()

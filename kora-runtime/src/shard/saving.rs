@@ -62,7 +62,7 @@ impl Core {
         }
         let sink = self.host.begin_snapshot(self.id, self.transaction, self.journal.last_lsn() + 1)?;
         let options = SaveOptions {
-            encode: EncodeOptions::default(),
+            encode: EncodeOptions { compress: self.config.rdbcompression },
             policy: self.config.maxmemory_policy,
             decay_minutes: u64::from(self.config.lfu_decay_time),
             now_ms: self.now_ms,
