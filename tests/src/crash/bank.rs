@@ -9,7 +9,7 @@
 //! | bank | accounts | a transfer's number stands in |
 //! |---|---|---|
 //! | [`Counter`](BankKind::Counter) | strings; DECRBY and INCRBY, or MSET of what was read under WATCH | a key of the client |
-//! | [`Book`](BankKind::Book) | hashes; a script with two keys | a field of both accounts |
+//! | [`Book`](BankKind::Book) | hashes; a script or a function with two keys | a field of both accounts |
 
 use std::collections::BTreeMap;
 
@@ -51,6 +51,15 @@ redis.call('HINCRBY', KEYS[2], 'balance', ARGV[1])
 for _, key in ipairs(KEYS) do redis.call('HSET', key, ARGV[2], ARGV[3]) end
 return ARGV[3]";
 
+/// The same as a function, which is data too.
+const LIBRARY: &str = "#!lua name=bank
+redis.register_function('transfer', function(keys, args)
+  redis.call('HINCRBY', keys[1], 'balance', '-' .. args[1])
+  redis.call('HINCRBY', keys[2], 'balance', args[1])
+  for _, key in ipairs(keys) do redis.call('HSET', key, args[2], args[3]) end
+  return args[3]
+end)";
+
 fn words(words: &[&str]) -> Argv {
     words.iter().map(|word| word.as_bytes().to_vec()).collect()
 }
@@ -89,11 +98,12 @@ impl Transfer {
         commands
     }
 
-    /// The transfer as a script of two keys, and its reply.
+    /// The transfer by two keys, as a script or a call of the library's function, and its reply.
     pub fn script(&self, client: usize) -> (Argv, Value) {
         let (from, to) = (account(self.bank, self.from), account(self.bank, self.to));
         let (amount, client, number) = (self.amount.to_string(), client.to_string(), self.number.to_string());
-        let argv = words(&["EVAL", SCRIPT, "2", &from, &to, &amount, &client, &number]);
+        let (command, script) = if self.number.is_multiple_of(2) { ("EVAL", SCRIPT) } else { ("FCALL", "transfer") };
+        let argv = words(&[command, script, "2", &from, &to, &amount, &client, &number]);
         (argv, Value::Bulk(number.into_bytes()))
     }
 }
@@ -129,12 +139,12 @@ impl Bank {
                 argv.extend((0..self.last.len()).flat_map(|client| words(&[&tally(client), "0"])));
                 vec![argv]
             }
-            BankKind::Book => (0..ACCOUNTS)
-                .map(|number| {
+            BankKind::Book => std::iter::once(words(&["FUNCTION", "LOAD", LIBRARY]))
+                .chain((0..ACCOUNTS).map(|number| {
                     let mut argv = words(&["HSET", &account(self.kind, number), "balance", &balance]);
                     argv.extend((0..self.last.len()).flat_map(|client| words(&[&client.to_string(), "0"])));
                     argv
-                })
+                }))
                 .collect(),
         }
     }

@@ -13,7 +13,7 @@ use super::bank::{ACCOUNTS, BankKind, Transfer};
 use super::brief::brief;
 use super::object::{Kind, Object, Operation};
 use super::progress::Progress;
-use super::write::{Argv, number_of};
+use super::write::{Argv, Write, number_of};
 use crate::resp::{self, Client as Connection, Value};
 
 /// Commands of the longest pipelines, roughly.
@@ -168,24 +168,36 @@ impl Client {
                 commands
             };
             // An expiry makes the replies of later commands a matter of time.
-            let is_certain = index == transfer_at || self.objects[number].kind != Kind::Fleeting;
-            let last = commands.len() - 1;
+            let is_certain = index == transfer_at || !matches!(self.objects[number].kind, Kind::Fleeting | Kind::Draw);
+            let (last, sent) = (commands.len() - 1, self.sent.len() - 1);
             for (position, (argv, reply)) in commands.into_iter().enumerate() {
                 bytes.extend_from_slice(&resp::encode(&argv));
-                expected.push((argv, is_certain.then_some(reply), position == last));
+                expected.push((argv, is_certain.then_some(reply), (position == last).then_some(sent)));
             }
         }
         connection.send_raw(&bytes)?;
-        for (argv, reply, is_last) in expected {
+        for (argv, reply, ends) in expected {
             let got = connection.receive()?.ok_or(End::Closed)?;
             if got.is_error() || reply.as_ref().is_some_and(|reply| *reply != got) {
                 return Err(End::Failed(format!("{}: got {} instead of {}", brief(&argv), brief(&got), brief(&reply))));
             }
-            if is_last {
+            if let Some(sent) = ends {
+                self.learn(sent, &got);
                 self.acknowledge(progress);
             }
         }
         Ok(())
+    }
+
+    /// What only a reply tells.
+    fn learn(&mut self, sent: usize, reply: &Value) {
+        let Target::Object(number, operation) = &mut self.sent[sent].target else { return };
+        if let [write @ Write::SPop { .. }] = &mut operation.writes[..] {
+            if let Write::SPop { member, .. } = write {
+                *member = reply.bytes().map(<[u8]>::to_vec);
+            }
+            self.objects[*number].latest.apply(write, (0, 0));
+        }
     }
 
     fn next_transfer(&mut self, bank: BankKind) -> Transfer {

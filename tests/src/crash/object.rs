@@ -38,11 +38,15 @@ pub enum Kind {
     Lists,
     /// Two sets: SMOVE between them.
     Sets,
+    /// A set that loses members by SPOP.
+    Draw,
+    /// Two strings in a database of the client's own, and FLUSHDB.
+    Elsewhere,
 }
 
 impl Kind {
     /// The objects of each client.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Counter,
         Self::Counter,
         Self::List,
@@ -58,19 +62,22 @@ impl Kind {
         Self::Journal,
         Self::Lists,
         Self::Sets,
+        Self::Draw,
+        Self::Elsewhere,
     ];
 
     fn parts(self) -> usize {
         match self {
             Self::Group => 5,
-            Self::Journal | Self::Lists | Self::Sets => 2,
+            Self::Journal | Self::Lists | Self::Sets | Self::Elsewhere => 2,
             _ => 1,
         }
     }
 
-    /// True when its operations touch some of its keys only, so that one of them must be answered before the next is sent.
+    /// True when its operations touch some of its keys only, or their outcome is known by the reply only, so that one of them must be
+    /// answered before the next is sent.
     pub fn is_one_at_a_time(self) -> bool {
-        matches!(self, Self::Lists | Self::Sets)
+        matches!(self, Self::Lists | Self::Sets | Self::Draw | Self::Elsewhere)
     }
 }
 
@@ -79,6 +86,8 @@ impl Kind {
 pub struct Object {
     /// What it is.
     pub kind: Kind,
+    /// Where it is.
+    pub database: usize,
     /// Its keys, in different places of the keyspace.
     pub keys: Vec<Bytes>,
     /// What was there when the present cycle began.
@@ -98,6 +107,8 @@ pub enum Wrap {
     Multi,
     /// All by one script.
     Script,
+    /// SELECT of this database before, and of the first one behind.
+    Select(usize),
 }
 
 /// What happens at once.
@@ -130,6 +141,12 @@ impl Operation {
                 commands.push((vec![word("EXEC")], Value::Array(replies)));
                 commands
             }
+            Wrap::Select(database) => {
+                let select =
+                    |number: usize| (vec![word("SELECT"), word(&number.to_string())], Value::Simple(word("OK")));
+                let writes = self.writes.iter().map(Write::argv).zip(replies);
+                [select(database)].into_iter().chain(writes).chain([select(0)]).collect()
+            }
             Wrap::Script => {
                 let keys: Vec<Bytes> = self.writes.iter().flat_map(Write::keys).collect();
                 let mut argv = vec![word("EVAL"), word(SCRIPT), word(&keys.len().to_string())];
@@ -155,7 +172,8 @@ impl Object {
     pub fn new(client: usize, number: usize, kind: Kind) -> Self {
         let name = format!("{kind:?}").to_lowercase();
         let keys = (0..kind.parts()).map(|part| format!("c{client}:{name}:{number}:{part}").into_bytes()).collect();
-        Self { kind, keys, base: State::default(), latest: State::default(), fresh: 0 }
+        let database = if kind == Kind::Elsewhere { 1 + client } else { 0 };
+        Self { kind, database, keys, base: State::default(), latest: State::default(), fresh: 0 }
     }
 
     fn fresh(&mut self) -> u64 {
@@ -250,6 +268,17 @@ impl Object {
                 return Operation { wrap: if dice < 10 { Wrap::Multi } else { Wrap::Script }, writes };
             }
             Kind::Lists | Kind::Sets => self.pair(random, dice, is_full),
+            Kind::Draw if is_full || dice < 8 => Write::SPop { key, member: None },
+            Kind::Draw => Write::SAdd { key, member: self.value(random) },
+            Kind::Elsewhere => {
+                let key = self.keys[random.below(2) as usize].clone();
+                let write = match dice {
+                    0..4 => Write::FlushDb { keys: self.keys.clone() },
+                    4..6 => Write::Del { keys: vec![key] },
+                    _ => Write::Set { key, value: self.value(random), ttl_ms: None },
+                };
+                return Operation { wrap: Wrap::Select(self.database), writes: vec![write] };
+            }
         };
         Operation { wrap: Wrap::Plain, writes: vec![write] }
     }

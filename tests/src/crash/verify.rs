@@ -16,7 +16,7 @@ use super::bank::{Bank, Transfer};
 use super::brief::brief;
 use super::client::{Client, Target, exchange_all, now_ms};
 use super::object::{Kind, Object};
-use super::write::{Argv, Bytes, Content, Slot, State, number_of};
+use super::write::{Argv, Bytes, Content, Slot, State, Write, number_of};
 use crate::resp::{Client as Connection, Value};
 use crate::words;
 
@@ -81,14 +81,16 @@ pub fn verify(
     promise: Promise,
     ended: Ended,
 ) -> Result<Seen, String> {
-    let mut commands: Vec<Argv> = vec![vec![b"KEYS".to_vec(), b"*".to_vec()]];
+    let mut commands: Vec<Argv> = vec![names()];
     commands.extend(banks.iter().flat_map(Bank::read));
     commands.extend(clients.iter().flat_map(|client| &client.objects).flat_map(read_object));
     let began_ms = now_ms();
     let replies = exchange_all(connection, &commands).map_err(|error| format!("reading everything: {error}"))?;
     let mut reading = Reading { between_ms: (began_ms, now_ms()), ended, replies: replies.iter() };
 
-    check_names(reading.replies.next(), clients, banks)?;
+    let objects = clients.iter().flat_map(|client| &client.objects).filter(|object| object.database == 0);
+    let keys = objects.flat_map(|object| object.keys.clone()).chain(banks.iter().flat_map(Bank::keys));
+    check_names(reading.replies.next(), &keys.collect())?;
     let mut seen = Seen::default();
     let mut shown: Vec<Vec<Shown>> = clients.iter().map(|_| Vec::new()).collect();
     let mut found_banks = Vec::new();
@@ -209,7 +211,7 @@ fn show(client: &Client, index: usize, found: &State, reading: &Reading<'_>) -> 
         if let Some((number, sent_ms, operation)) = operations.get(version) {
             let until_ms = client.acknowledged.get(number - 1).map_or(reading.ended.at_ms, |when| when.at_ms);
             for write in &operation.writes {
-                state.apply(write, (*sent_ms, until_ms));
+                state.apply(&guess(write, &state, found), (*sent_ms, until_ms));
             }
         }
     }
@@ -228,6 +230,21 @@ fn show(client: &Client, index: usize, found: &State, reading: &Reading<'_>) -> 
         recent.join("\n"),
     );
     Shown { what, ranges }
+}
+
+/// A member that a server was asked to choose, and whose name did not arrive, may be any that was there: one that is missing now.
+fn guess(write: &Write, state: &State, found: &State) -> Write {
+    let set = |state: &State, key: &Bytes| match state.0.get(key).map(|slot| &slot.content) {
+        Some(Content::Set(members)) => members.clone(),
+        _ => BTreeSet::new(),
+    };
+    match write {
+        Write::SPop { key, member: None } => {
+            let member = set(state, key).difference(&set(found, key)).next().cloned();
+            Write::SPop { key: key.clone(), member }
+        }
+        other => other.clone(),
+    }
 }
 
 fn is_same(object: &Object, state: &State, found: &State, between_ms: (u64, u64)) -> bool {
@@ -249,11 +266,14 @@ fn is_same(object: &Object, state: &State, found: &State, between_ms: (u64, u64)
     })
 }
 
+/// The command that tells all names of a database.
+fn names() -> Argv {
+    vec![b"KEYS".to_vec(), b"*".to_vec()]
+}
+
 /// No key that nobody wrote, and none twice.
-fn check_names(reply: Option<&Value>, clients: &[Client], banks: &[Bank]) -> Result<(), String> {
-    let Some(Value::Array(names)) = reply else { return Err(format!("KEYS: {reply:?}")) };
-    let objects = clients.iter().flat_map(|client| &client.objects).flat_map(|object| object.keys.clone());
-    let known: BTreeSet<Bytes> = objects.chain(banks.iter().flat_map(Bank::keys)).collect();
+fn check_names(reply: Option<&Value>, known: &BTreeSet<Bytes>) -> Result<(), String> {
+    let Some(Value::Array(names)) = reply else { return Err(format!("KEYS: {}", brief(&reply))) };
     let mut seen = BTreeSet::new();
     for name in names {
         let name = name.bytes().unwrap_or_default();
@@ -267,17 +287,24 @@ fn check_names(reply: Option<&Value>, clients: &[Client], banks: &[Bank]) -> Res
     Ok(())
 }
 
-/// Two commands for each key.
+fn select(database: usize) -> Argv {
+    vec![b"SELECT".to_vec(), database.to_string().into_bytes()]
+}
+
+/// Two commands for each key; around them, for an object in another database, two before and one behind.
 fn read_object(object: &Object) -> Vec<Argv> {
     let (name, tail): (&str, &[&str]) = match object.kind {
-        Kind::Counter | Kind::Text | Kind::Fleeting | Kind::Group => ("GET", &[]),
+        Kind::Counter | Kind::Text | Kind::Fleeting | Kind::Group | Kind::Elsewhere => ("GET", &[]),
         Kind::List | Kind::Lists | Kind::Journal => ("LRANGE", &["0", "-1"]),
         Kind::Hash => ("HGETALL", &[]),
-        Kind::Set | Kind::Sets => ("SMEMBERS", &[]),
+        Kind::Set | Kind::Sets | Kind::Draw => ("SMEMBERS", &[]),
         Kind::Zset => ("ZRANGE", &["0", "-1", "WITHSCORES"]),
         Kind::Stream => ("XRANGE", &["-", "+"]),
     };
     let mut commands = Vec::new();
+    if object.database > 0 {
+        commands.extend([select(object.database), names()]);
+    }
     for (part, key) in object.keys.iter().enumerate() {
         // The first key of a journal is its counter.
         let (name, tail) = if object.kind == Kind::Journal && part == 0 { ("GET", &[][..]) } else { (name, tail) };
@@ -286,12 +313,17 @@ fn read_object(object: &Object) -> Vec<Argv> {
         commands.push(argv);
         commands.push(vec![b"PEXPIRETIME".to_vec(), key.clone()]);
     }
+    commands.extend((object.database > 0).then(|| select(0)));
     commands
 }
 
 /// What the replies to [`read_object`] say.
 fn parse_object(object: &Object, reading: &mut Reading<'_>) -> Result<State, String> {
     let mut found = BTreeMap::new();
+    if object.database > 0 {
+        reading.replies.next();
+        check_names(reading.replies.next(), &object.keys.iter().cloned().collect())?;
+    }
     for (part, key) in object.keys.iter().enumerate() {
         let (Some(content), Some(Value::Integer(expiry))) = (reading.replies.next(), reading.replies.next()) else {
             return Err(format!("{}: no number from PEXPIRETIME", words::quote(key)));
@@ -304,6 +336,9 @@ fn parse_object(object: &Object, reading: &mut Reading<'_>) -> Result<State, Str
         if let Some(content) = content.filter(|_| *expiry != -2) {
             found.insert(key.clone(), Slot { content, deadline });
         }
+    }
+    if object.database > 0 {
+        reading.replies.next();
     }
     Ok(State(found))
 }
@@ -321,7 +356,7 @@ fn parse_content(kind: Kind, reply: &Value) -> Option<Option<Content>> {
     let pairs = || items.chunks_exact(2).map(|pair| Some((pair[0].bytes()?.to_vec(), pair[1].bytes()?.to_vec())));
     let content = match kind {
         Kind::List | Kind::Lists | Kind::Journal => Content::List(texts().collect::<Option<_>>()?),
-        Kind::Set | Kind::Sets => {
+        Kind::Set | Kind::Sets | Kind::Draw => {
             let members: BTreeSet<Bytes> = texts().collect::<Option<_>>()?;
             (members.len() == items.len()).then_some(Content::Set(members))?
         }
@@ -342,7 +377,7 @@ fn parse_content(kind: Kind, reply: &Value) -> Option<Option<Content>> {
             });
             Content::Stream(entries.collect::<Option<_>>()?)
         }
-        Kind::Counter | Kind::Text | Kind::Fleeting | Kind::Group => return None,
+        Kind::Counter | Kind::Text | Kind::Fleeting | Kind::Group | Kind::Elsewhere => return None,
     };
     Some(Some(content))
 }

@@ -71,7 +71,7 @@ fn what_a_server_holds_is_what_was_written() {
 /// Each of these is something that a store may do wrong, and what is said then.
 #[test]
 fn damage_is_noticed() {
-    use Kind::{Counter, Group, Hash, Journal, List, Lists, Set, Sets, Stream, Text, Zset};
+    use Kind::{Counter, Draw, Group, Hash, Journal, List, Lists, Set, Sets, Stream, Text, Zset};
     let mut seed = 10;
     let mut check = |name: &str, kind: Kind, rest: &str, promises: &[Promise], says: &str| {
         // Few writes may leave no key of a kind.
@@ -88,7 +88,7 @@ fn damage_is_noticed() {
             assert!(error.contains(says), "{line}: {error}");
         }
     };
-    for kind in [Counter, Group, Hash, Journal, List, Lists, Set, Sets, Stream, Text, Zset] {
+    for kind in [Counter, Draw, Group, Hash, Journal, List, Lists, Set, Sets, Stream, Text, Zset] {
         // With luck nothing but the writes to this key is lost.
         check("DEL", kind, "", &[Promise::Everything], "acknowledged operations");
     }
@@ -98,6 +98,7 @@ fn damage_is_noticed() {
     check("RPUSH", List, "x", both, "never was");
     check("HSET", Hash, "new x", both, "never was");
     check("SADD", Set, "new", both, "never was");
+    check("SADD", Draw, "new", both, "never was");
     check("ZADD", Zset, "1.5 new", both, "no Zset");
     check("XADD", Stream, "999999-1 f x", both, "never was");
     check("PEXPIRE", List, "1000000", both, "never was");
@@ -110,6 +111,11 @@ fn damage_is_noticed() {
         ("HINCRBY bank:book:3 balance -1", "the sum is 7999", "HINCRBY bank:book:3 balance 1"),
         ("HINCRBY bank:book:3 0 1000000", "has sent no transfer", "HINCRBY bank:book:3 0 -1000000"),
         ("INCRBY bank:tally:1 1000000", "has sent no transfer", "DECRBY bank:tally:1 1000000"),
+        (
+            "COPY bank:account:3 other DB 2",
+            r#"a key that nobody wrote: "other""#,
+            "EVAL \"redis.call('SELECT', 2) return redis.call('DEL', KEYS[1])\" 1 other",
+        ),
         ("RENAME bank:account:0 bank:tally:9", "a key that nobody wrote", "RENAME bank:tally:9 bank:account:0"),
     ] {
         written.tamper(does);

@@ -16,27 +16,100 @@ pub type Argv = Vec<Bytes>;
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "each is the command that it is named after")]
 pub enum Write {
-    Set { key: Bytes, value: Bytes, ttl_ms: Option<u64> },
-    Append { key: Bytes, value: Bytes },
-    IncrBy { key: Bytes, by: i64 },
-    Del { keys: Vec<Bytes> },
-    MSet { pairs: Vec<(Bytes, Bytes)> },
-    PExpire { key: Bytes, ttl_ms: u64 },
-    Persist { key: Bytes },
-    RPush { key: Bytes, items: Vec<Bytes> },
-    LPop { key: Bytes },
-    LMove { from: Bytes, to: Bytes },
-    Rename { from: Bytes, to: Bytes },
-    Copy { from: Bytes, to: Bytes },
-    HSet { key: Bytes, pairs: Vec<(Bytes, Bytes)> },
-    HDel { key: Bytes, field: Bytes },
-    SAdd { key: Bytes, member: Bytes },
-    SRem { key: Bytes, member: Bytes },
-    SMove { from: Bytes, to: Bytes, member: Bytes },
-    ZAdd { key: Bytes, member: Bytes, score: i64 },
-    ZIncrBy { key: Bytes, member: Bytes, by: i64 },
-    ZRem { key: Bytes, member: Bytes },
-    XAdd { key: Bytes, number: u64, value: Bytes },
+    Set {
+        key: Bytes,
+        value: Bytes,
+        ttl_ms: Option<u64>,
+    },
+    Append {
+        key: Bytes,
+        value: Bytes,
+    },
+    IncrBy {
+        key: Bytes,
+        by: i64,
+    },
+    Del {
+        keys: Vec<Bytes>,
+    },
+    MSet {
+        pairs: Vec<(Bytes, Bytes)>,
+    },
+    PExpire {
+        key: Bytes,
+        ttl_ms: u64,
+    },
+    Persist {
+        key: Bytes,
+    },
+    RPush {
+        key: Bytes,
+        items: Vec<Bytes>,
+    },
+    LPop {
+        key: Bytes,
+    },
+    LMove {
+        from: Bytes,
+        to: Bytes,
+    },
+    Rename {
+        from: Bytes,
+        to: Bytes,
+    },
+    Copy {
+        from: Bytes,
+        to: Bytes,
+    },
+    HSet {
+        key: Bytes,
+        pairs: Vec<(Bytes, Bytes)>,
+    },
+    HDel {
+        key: Bytes,
+        field: Bytes,
+    },
+    SAdd {
+        key: Bytes,
+        member: Bytes,
+    },
+    SRem {
+        key: Bytes,
+        member: Bytes,
+    },
+    SMove {
+        from: Bytes,
+        to: Bytes,
+        member: Bytes,
+    },
+    /// What comes out is not known before the reply.
+    SPop {
+        key: Bytes,
+        member: Option<Bytes>,
+    },
+    ZAdd {
+        key: Bytes,
+        member: Bytes,
+        score: i64,
+    },
+    ZIncrBy {
+        key: Bytes,
+        member: Bytes,
+        by: i64,
+    },
+    ZRem {
+        key: Bytes,
+        member: Bytes,
+    },
+    XAdd {
+        key: Bytes,
+        number: u64,
+        value: Bytes,
+    },
+    /// With all keys that may be in the database.
+    FlushDb {
+        keys: Vec<Bytes>,
+    },
 }
 
 /// What a key holds.
@@ -94,6 +167,8 @@ impl Write {
             Self::SAdd { key, member } => argv("SADD", &[key, member]),
             Self::SRem { key, member } => argv("SREM", &[key, member]),
             Self::SMove { from, to, member } => argv("SMOVE", &[from, to, member]),
+            Self::SPop { key, .. } => argv("SPOP", &[key]),
+            Self::FlushDb { .. } => argv("FLUSHDB", &[]),
             Self::ZAdd { key, member, score } => argv("ZADD", &[key, &digits(score), member]),
             Self::ZIncrBy { key, member, by } => argv("ZINCRBY", &[key, &digits(by), member]),
             Self::ZRem { key, member } => argv("ZREM", &[key, member]),
@@ -104,7 +179,7 @@ impl Write {
     /// The keys that it names.
     pub fn keys(&self) -> Vec<Bytes> {
         match self {
-            Self::Del { keys } => keys.clone(),
+            Self::Del { keys } | Self::FlushDb { keys } => keys.clone(),
             Self::MSet { pairs } => pairs.iter().map(|(key, _)| key.clone()).collect(),
             Self::LMove { from, to }
             | Self::Rename { from, to }
@@ -123,6 +198,7 @@ impl Write {
             | Self::HDel { key, .. }
             | Self::SAdd { key, .. }
             | Self::SRem { key, .. }
+            | Self::SPop { key, .. }
             | Self::ZAdd { key, .. }
             | Self::ZIncrBy { key, .. }
             | Self::ZRem { key, .. }
@@ -213,6 +289,13 @@ impl State {
                 }
                 count(moved.into())
             }
+            Write::SPop { key, member } => {
+                bulk(member.clone().filter(|member| content!(self, key, Set).remove(member)))
+            }
+            Write::FlushDb { keys } => {
+                keys.iter().for_each(|key| drop(self.0.remove(key)));
+                ok()
+            }
             Write::ZAdd { key, member, score } => {
                 count(content!(self, key, Zset).insert(member.clone(), *score).is_none().into())
             }
@@ -229,14 +312,6 @@ impl State {
         };
         self.0.retain(|_, slot| !slot.content.is_empty());
         reply
-    }
-
-    /// The number that a key holds; 0 without it.
-    pub fn number(&self, key: &[u8]) -> i64 {
-        match self.0.get(key).map(|slot| &slot.content) {
-            Some(Content::Text(text)) => number_of(text).unwrap_or(0),
-            _ => 0,
-        }
     }
 }
 
@@ -260,4 +335,37 @@ fn bulk(item: Option<Bytes>) -> Value {
 /// A number in decimal.
 pub fn number_of(text: &[u8]) -> Option<i64> {
     std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words;
+
+    #[test]
+    fn the_model_replies_as_servers_do() {
+        let key = || b"k".to_vec();
+        let other = || b"o".to_vec();
+        let mut state = State::default();
+        let mut check = |write: Write, said: &str, reply: Value| {
+            assert_eq!(write.argv(), words::split(said).expect("words"));
+            assert_eq!(state.apply(&write, (0, 0)), reply, "{said}");
+        };
+        let (ok, nothing) = (|| Value::Simple(b"OK".to_vec()), || Value::Integer(0));
+        check(Write::IncrBy { key: key(), by: -3 }, "INCRBY k -3", Value::Integer(-3));
+        check(Write::Append { key: key(), value: b"1".to_vec() }, "APPEND k 1", Value::Integer(3));
+        check(Write::Copy { from: other(), to: key() }, "COPY o k REPLACE", nothing());
+        check(Write::Rename { from: key(), to: other() }, "RENAME k o", ok());
+        check(Write::Persist { key: other() }, "PERSIST o", nothing());
+        check(Write::PExpire { key: other(), ttl_ms: 9 }, "PEXPIRE o 9", Value::Integer(1));
+        check(Write::Persist { key: other() }, "PERSIST o", Value::Integer(1));
+        check(Write::Del { keys: vec![key(), other()] }, "DEL k o", Value::Integer(1));
+        let items = vec![b"a".to_vec(), b"b".to_vec()];
+        check(Write::RPush { key: key(), items }, "RPUSH k a b", Value::Integer(2));
+        check(Write::LMove { from: key(), to: other() }, "LMOVE k o LEFT RIGHT", Value::Bulk(b"a".to_vec()));
+        check(Write::LPop { key: key() }, "LPOP k", Value::Bulk(b"b".to_vec()));
+        check(Write::LPop { key: key() }, "LPOP k", Value::Null);
+        check(Write::FlushDb { keys: vec![key(), other()] }, "FLUSHDB", ok());
+        assert_eq!(state, State::default(), "what is empty is missing");
+    }
 }
