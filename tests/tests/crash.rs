@@ -13,6 +13,13 @@ const REDIS: &str =
 /// Keeps what a clean end saves, and nothing else.
 const REDIS_THAT_SAVES_AT_THE_END: &str = r#"redis-server --port {port} --bind 127.0.0.1 --dir {dir} --save "86400 1""#;
 
+/// Loses the last bytes of its log at each start but the first ones.
+const REDIS_THAT_TEARS: &str = r#"sh -c 'echo >> {dir}/starts
+if [ $(wc -l < {dir}/starts) -gt 3 ]; then
+    for log in {dir}/appendonlydir/*.incr.aof; do truncate --size=-60 $log; done
+fi
+exec redis-server --port {port} --bind 127.0.0.1 --dir {dir} --save "" --appendonly yes --appendfsync {policy}'"#;
+
 fn plan(template: &str, policy: Policy, cycles: usize) -> Plan {
     Plan::new(template, policy, cycles, seed())
 }
@@ -21,11 +28,11 @@ fn keeps(plan: &Plan) -> Summary {
     run(plan).unwrap_or_else(|why| panic!("{why}\nagain: KORA_CRASH_SEED={}", plan.seed))
 }
 
-/// The run must fail, and say so.
+/// The run must fail, by a loss, and say so.
 fn loses(plan: &Plan, says: &str) {
     let why = run(plan).expect_err("nothing was noticed");
     std::fs::remove_dir_all(&plan.folder).expect("the folder of a failure is kept");
-    assert!(why.contains(says), "{why}");
+    assert!(why.contains(says) && !why.contains("before it was"), "{why}");
 }
 
 fn is_redis_wanted() -> bool {
@@ -63,6 +70,8 @@ fn a_redis_server_that_loses_data_is_noticed() {
     for policy in [Policy::Always, Policy::EverySec, Policy::No] {
         loses(&plan(nothing, policy, 5), "bank:account:0: no number");
     }
+    let torn = Plan { snapshot_commands: vec![], ..plan(REDIS_THAT_TEARS, Policy::Always, 40) };
+    loses(&torn, "redis-server --port"); // what it was matters little: some sixty bytes are gone
     let snapshots = |policy| Plan { snapshot_commands: vec![], ..plan(REDIS_THAT_SAVES_AT_THE_END, policy, 40) };
     loses(&snapshots(Policy::Always), "are lost");
     loses(&Plan { pause_every: 1, ..snapshots(Policy::EverySec) }, "old, not 2s");
