@@ -45,7 +45,7 @@ pub struct Transfer {
     pub amount: i64,
 }
 
-/// Moves ARGV[1] and notes in both accounts that the client ARGV[2] has done its transfer ARGV[3].
+/// Moves an amount, and notes in both accounts that a client has done its transfer of a number.
 const SCRIPT: &str = "redis.call('HINCRBY', KEYS[1], 'balance', '-' .. ARGV[1])
 redis.call('HINCRBY', KEYS[2], 'balance', ARGV[1])
 for _, key in ipairs(KEYS) do redis.call('HSET', key, ARGV[2], ARGV[3]) end

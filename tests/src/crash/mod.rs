@@ -8,9 +8,9 @@
 //! |---|---|
 //! | [`process`] | a server: start, wait, end |
 //! | [`client`] | one connection's load, and its history |
-//! | [`object`], [`write`] | what clients write, and a model of it |
+//! | [`object`], [`mod@write`] | what clients write, and a model of it |
 //! | [`bank`] | transfers between accounts that all clients share |
-//! | [`verify`] | what must be there after a start |
+//! | [`mod@verify`] | what must be there after a start |
 //!
 //! A crash is a matter of time, so a seed repeats the load and its end roughly, not exactly.
 //!
@@ -44,6 +44,8 @@ use crate::resp::{Client as Connection, Value};
 const SHARDS: [usize; 4] = [1, 2, 4, 8];
 /// `everysec` may lose one second and the time of a sync on a busy disk.
 const AGE_MAX: Duration = Duration::from_secs(2);
+/// Each has one of the sixteen databases that every server has; the first is everybody's.
+const CLIENTS_MAX: usize = 15;
 /// A directory that is bigger is not copied before each start.
 const COPIED_BYTES_MAX: u64 = 256 << 20;
 
@@ -164,6 +166,9 @@ pub struct Summary {
 /// # Errors
 /// What was wrong, with seed, cycle, the folder that was kept and the end of the server's log.
 pub fn run(plan: &Plan) -> Result<Summary, String> {
+    if !(1..=CLIENTS_MAX).contains(&plan.clients) {
+        return Err(format!("{} clients; 1 to {CLIENTS_MAX} have a database each", plan.clients));
+    }
     let data = plan.folder.join("data");
     fs::create_dir_all(&data).map_err(|error| format!("{}: {error}", data.display()))?;
     let mut run = Run::new(plan, data);
