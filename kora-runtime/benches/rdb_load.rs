@@ -38,7 +38,7 @@ fn load(bytes: &[u8], config: &Config, seeds: &RandomState, count: u32) {
     let mut file = RdbFile::open("bench", Box::new(bytes)).expect("a file");
     let mut database = Database::default();
     while let Item::Key(head) = file.next_item().expect("an item") {
-        load_key(&mut file, &head, &mut database, &options).expect("a key");
+        load_key(&mut file, &head, &mut database, &options, options.now_ms).expect("a key");
     }
     assert_eq!(database.len(), count as usize);
 }

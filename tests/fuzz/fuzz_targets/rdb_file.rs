@@ -34,7 +34,7 @@ fn load(file: Result<RdbFile<'_>, RdbError>) -> (usize, Option<String>) {
         let mut file = file?;
         loop {
             match file.next_item()? {
-                Item::Key(head) => drop(load_key(&mut file, &head, &mut database, &options)?),
+                Item::Key(head) => drop(load_key(&mut file, &head, &mut database, &options, options.now_ms)?),
                 Item::End => return Ok(()),
                 _ => {}
             }
