@@ -31,6 +31,8 @@ pub struct Stats {
     pub total_writes_processed: u64,
     /// Changes of keys.
     pub dirty: u64,
+    /// What `dirty` was at the cut of the last good snapshot.
+    pub dirty_at_snapshot: u64,
     /// Connections closed because their output passed its limit.
     pub output_limit_disconnections: u64,
     /// Connections closed because their input passed its limit.
