@@ -19,6 +19,8 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::clock::Clock;
 use crate::host::ProcessHost;
+use crate::persistence::Store;
+use crate::persistence::log::ShardLog;
 
 /// Something to do on a shard's thread.
 pub type Task = Box<dyn FnOnce(&Rc<Driver>) + Send>;
@@ -59,6 +61,12 @@ pub struct Driver {
     clock: Clock,
     host: Arc<ProcessHost>,
     id: ShardId,
+    store: Option<Arc<Store>>,
+    pub(crate) log: RefCell<Option<ShardLog>>,
+    /// A snapshot is to be gone on with.
+    pub(crate) saving: Notify,
+    /// Old shards' shares of the keys that have arrived while they are routed anew.
+    shares: Cell<usize>,
 }
 
 impl Driver {
@@ -68,8 +76,13 @@ impl Driver {
         peers: Vec<mpsc::UnboundedSender<Mail>>,
         clock: Clock,
         host: Arc<ProcessHost>,
+        store: Option<Arc<Store>>,
     ) -> Rc<Self> {
         Rc::new(Self {
+            store,
+            log: RefCell::new(None),
+            saving: Notify::new(),
+            shares: Cell::new(0),
             id: options.id,
             shard: RefCell::new(Shard::new(options)),
             peers,
@@ -93,6 +106,28 @@ impl Driver {
     /// The process around.
     pub fn host(&self) -> &Arc<ProcessHost> {
         &self.host
+    }
+
+    /// The data directory, when there is one.
+    pub fn store(&self) -> Option<&Arc<Store>> {
+        self.store.as_ref()
+    }
+
+    /// Runs `task` on the thread of another shard, or, later, of this one.
+    pub(crate) fn on_shard(&self, shard: ShardId, task: impl FnOnce(&Rc<Driver>) + Send + 'static) {
+        // One that has stopped takes no mail; the process is about to end.
+        let _ = self.peers[shard].send(Mail::Task(Box::new(task)));
+    }
+
+    /// The mailbox of this shard.
+    pub(crate) fn mailbox(&self) -> mpsc::UnboundedSender<Mail> {
+        self.peers[self.id].clone()
+    }
+
+    /// Counts a shard that has handed over what it loaded; true when it was the last one.
+    pub(crate) fn share_arrived(&self) -> bool {
+        self.shares.set(self.shares.get() + 1);
+        self.shares.get() == self.peers.len()
     }
 
     /// Runs `act` on the shard inside a tick, and has the tick flushed.
@@ -172,14 +207,16 @@ impl Driver {
 
     /// Writes what a session has; true when something is left.
     fn write_out(&self, shard: &mut Shard, session: u32, outlet: &Rc<dyn Outlet>) -> bool {
+        let sendable = shard.sendable_bytes(session);
         let output = shard.output(session);
-        let written = if output.is_empty() { 0 } else { outlet.write(output) };
+        let sendable = sendable.min(output.len());
+        let written = if sendable == 0 { 0 } else { outlet.write(&output[..sendable]) };
         if written < output.len() {
             output.drain(..written);
         } else {
             output.clear();
         }
-        let left = !output.is_empty();
+        let left = written < sendable;
         if written > 0 {
             shard.wrote(session, written);
         }
@@ -196,10 +233,12 @@ impl Driver {
         let mut shard = self.shard.borrow_mut();
         let mut dirty = self.dirty.borrow_mut();
         loop {
+            self.write_log(&mut shard);
             shard.end_tick(&mut |peer, envelope| {
                 // A peer that has stopped takes no mail; the process is about to end.
                 let _ = self.peers[peer].send(Mail::Envelope(self.id, envelope));
             });
+            self.write_log(&mut shard);
             shard.take_dirty(&mut dirty);
             if dirty.is_empty() && !shard.has_outgoing() {
                 break;
@@ -214,6 +253,9 @@ impl Driver {
         self.in_tick.set(false);
         if shard.is_busy() {
             self.busy.notify_one();
+        }
+        if shard.is_saving() {
+            self.saving.notify_one();
         }
         let alarm_ms = shard.next_deadline_ms();
         if self.alarm_ms.replace(alarm_ms) != alarm_ms {
@@ -238,6 +280,7 @@ impl Driver {
             self.tick(Shard::close_idle);
             // The clock may have been set, or is moved by hand.
             self.tick(Shard::wake_due);
+            self.keep_up();
             while self.tick(Shard::maintain) {
                 tokio::task::yield_now().await;
             }
@@ -283,7 +326,7 @@ impl Driver {
             match mail {
                 Mail::Envelope(from, envelope) => self.tick(|shard| shard.receive(from, envelope)),
                 Mail::Task(task) => task(&self),
-                Mail::Stop => return,
+                Mail::Stop => return self.close_log(),
             }
         }
     }

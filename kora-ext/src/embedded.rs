@@ -9,6 +9,7 @@ mod values;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -28,6 +29,7 @@ use self::values::Values;
 use crate::clock::Clock;
 use crate::driver::Outlet;
 use crate::engine::{Engine, EngineOptions};
+use crate::persistence::{self, Rules, Store, StoreOptions};
 
 /// How an embedded database is opened.
 #[derive(Debug, Clone)]
@@ -38,13 +40,15 @@ pub struct Options {
     pub config: Config,
     /// The clock that expiry goes by.
     pub clock: Clock,
+    /// Where keys are kept; without a directory they are gone with the database. How they are kept is in the settings: `appendonly`, `appendfsync`, `save`.
+    pub directory: Option<PathBuf>,
 }
 
 impl Default for Options {
     /// As many shards as the machine has cores, default settings, the machine's clock.
     fn default() -> Self {
         let shards = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { shards, config: Config::default(), clock: Clock::System }
+        Self { shards, config: Config::default(), clock: Clock::System, directory: None }
     }
 }
 
@@ -71,15 +75,28 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens an empty database in memory.
+    /// Opens a database: an empty one in memory, or what is in a directory.
     ///
     /// # Errors
-    /// When threads cannot be started or the number of shards is out of range.
+    /// When threads cannot be started, the number of shards is out of range, or the directory cannot be used.
     pub fn open(options: Options) -> std::io::Result<Self> {
-        let Options { shards, config, clock } = options;
+        let Options { shards, config, clock, directory } = options;
+        let store = match directory {
+            None => None,
+            Some(path) => {
+                let rules = Rules { locality: config.locality.clone(), pinned_databases: config.pinned_databases };
+                let options = StoreOptions { path, shards, rules, salvage: false };
+                Some(Store::open(&options, persistence::fingerprint).map_err(std::io::Error::other)?)
+            }
+        };
         let mut engine = EngineOptions::with_random_seeds(shards, config)?;
         engine.clock = clock;
-        Ok(Self::of(Arc::new(Engine::start(engine)?)))
+        engine.store = store.clone();
+        let database = Self::of(Arc::new(Engine::start(engine)?));
+        if let Some(store) = store {
+            store.wait_until_ready().map_err(std::io::Error::other)?;
+        }
+        Ok(database)
     }
 
     /// A database over an engine that runs already.

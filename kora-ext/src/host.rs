@@ -3,13 +3,16 @@
 //! Owns: facts from the operating system, the count of connections, the request to stop. Refuses to know: commands.
 
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use kora_runtime::config::Config;
 use kora_runtime::error::CommandError;
-use kora_runtime::host::{Host, HostFacts, SaveAtEnd};
+use kora_runtime::host::{Host, HostFacts, PersistenceFacts, SaveAtEnd, SnapshotRefusal, SnapshotSink};
+use kora_runtime::shard::message::ShardId;
 use tokio::sync::Notify;
+
+use crate::persistence::Store;
 
 /// What an allocator can tell and do; a program that knows its allocator gives one.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +39,9 @@ pub struct ProcessHost {
     stopping: AtomicBool,
     stop: Arc<Notify>,
     config_listener: OnceLock<fn(&Config)>,
+    store: OnceLock<Arc<Store>>,
+    /// What a clean end that was asked for does first, and whether it goes on when that fails.
+    save_at_end: Mutex<(SaveAtEnd, bool)>,
 }
 
 impl ProcessHost {
@@ -57,6 +63,8 @@ impl ProcessHost {
             stopping: AtomicBool::new(false),
             stop: Arc::new(Notify::new()),
             config_listener: OnceLock::new(),
+            store: OnceLock::new(),
+            save_at_end: Mutex::default(),
         }
     }
 
@@ -74,6 +82,27 @@ impl ProcessHost {
     /// Calls `listener` after every CONFIG SET.
     pub fn on_config_change(&self, listener: fn(&Config)) {
         let _ = self.config_listener.set(listener);
+    }
+
+    /// Tells where what is kept is kept.
+    pub(crate) fn set_store(&self, store: Arc<Store>) {
+        // An engine has one.
+        let _ = self.store.set(store);
+    }
+
+    /// The data directory, when there is one.
+    pub fn store(&self) -> Option<&Arc<Store>> {
+        self.store.get()
+    }
+
+    /// What a clean end that was asked for does first, and whether it goes on when that fails.
+    pub fn save_at_end(&self) -> (SaveAtEnd, bool) {
+        *self.save_at_end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The end that was asked for does not come: saving failed.
+    pub fn go_on(&self) {
+        self.stopping.store(false, Ordering::SeqCst);
     }
 
     /// Takes a place for a connection; false when `maxclients` are there. Every place taken is given back by [`ProcessHost::leave`].
@@ -139,7 +168,13 @@ impl Host for ProcessHost {
         std::thread::sleep(duration);
     }
 
-    fn shutdown(&self, _save: SaveAtEnd, _force: bool) -> Result<(), CommandError> {
+    fn shutdown(&self, save: SaveAtEnd, force: bool) -> Result<(), CommandError> {
+        if save == SaveAtEnd::Yes && self.store.get().is_none() {
+            return Err(CommandError::Text(
+                "ERR SHUTDOWN SAVE is not possible: there is no data directory, start with --dir to keep data",
+            ));
+        }
+        *self.save_at_end.lock().unwrap_or_else(PoisonError::into_inner) = (save, force);
         self.stopping.store(true, Ordering::SeqCst);
         self.stop.notify_waiters();
         Ok(())
@@ -155,7 +190,31 @@ impl Host for ProcessHost {
         tracing::error!("{message}");
     }
 
+    fn persistence(&self) -> PersistenceFacts {
+        self.store.get().map_or_else(PersistenceFacts::default, |store| store.facts())
+    }
+
+    fn begin_snapshot(
+        &self,
+        shard: ShardId,
+        token: u64,
+        first_lsn: u64,
+    ) -> Result<Box<dyn SnapshotSink>, SnapshotRefusal> {
+        let store = self.store.get().ok_or(SnapshotRefusal::NoDirectory)?;
+        store.snapshots().begin(store, shard, token, first_lsn)
+    }
+
+    fn snapshot_soon(&self) -> Result<(), SnapshotRefusal> {
+        let store = self.store.get().ok_or(SnapshotRefusal::NoDirectory)?;
+        store.save_soon();
+        Ok(())
+    }
+
     fn config_changed(&self, config: &Config) {
+        if let Some(store) = self.store.get() {
+            store.follow(config);
+            store.want_log(config.appendonly);
+        }
         self.clients_max.store(u64::from(config.maxclients), Ordering::Relaxed);
         if let Some(listener) = self.config_listener.get() {
             listener(config);

@@ -8,6 +8,7 @@ pub mod driver;
 pub mod embedded;
 pub mod engine;
 pub mod host;
+pub mod persistence;
 pub mod pubsub;
 pub mod script;
 pub mod scripting;

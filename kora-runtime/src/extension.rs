@@ -26,6 +26,9 @@ pub trait Extension {
     /// A client has gone, or started afresh with RESET: nothing may be sent to its session any more.
     fn client_gone(&mut self, _cx: &mut ShardCx<'_>, _session: u32) {}
 
+    /// Appends what of this extension's state belongs into a snapshot, as records of RDB; the same on every shard.
+    fn save(&self, _out: &mut Vec<u8>) {}
+
     /// Numbers for INFO that are the same on every shard; one is asked for all of them.
     fn facts(&self, _tell: &mut dyn FnMut(&'static str, u64)) {}
 

@@ -164,6 +164,13 @@ pub trait Host: Send + Sync {
     ) -> Result<Box<dyn SnapshotSink>, SnapshotRefusal> {
         Err(SnapshotRefusal::NoDirectory)
     }
+    /// Has a snapshot begun when none is being written any more.
+    ///
+    /// # Errors
+    /// When there can be none at all.
+    fn snapshot_soon(&self) -> Result<(), SnapshotRefusal> {
+        Err(SnapshotRefusal::NoDirectory)
+    }
     /// Gives freed memory back to the operating system (MEMORY PURGE).
     fn purge(&self);
     /// Tells what went wrong inside; one line.

@@ -126,6 +126,14 @@ pub const SAVE_RULES_MAX: usize = 16;
 /// Elements of a large value, or keys of a flushed database, that are dropped in one slice; smaller values are dropped
 /// at once.
 pub const DROP_SLICE_ELEMENTS: usize = 512;
+/// Keys that one slice of a snapshot looks at.
+pub const SAVE_SLICE_KEYS: usize = 256;
+/// Bytes after which a slice of a snapshot, or a piece of a large value, is enough.
+pub const SAVE_SLICE_BYTES: usize = 64 * KIB;
+/// Elements of a value up to which a snapshot has it in one go.
+pub const SAVE_WHOLE_ELEMENTS_MAX: usize = 512;
+/// Bytes of a snapshot that are handed on at a time.
+pub const SAVE_WRITE_BYTES: usize = 256 * KIB;
 /// Keys with an expiry that one slice of the sweep looks at.
 pub const EXPIRE_SLICE_KEYS: usize = 512;
 /// Segments of the keyspace that one slice of the sweep walks through.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 
 use kora_ext::driver::Driver;
+use kora_ext::persistence::Store;
 use kora_ext::{Clock, Engine, EngineOptions};
 use kora_runtime::shard::clients::Peer;
 use tokio::task::AbortHandle;
@@ -46,10 +47,16 @@ static ORIGINS: AtomicU32 = AtomicU32::new(1);
 ///
 /// # Errors
 /// When threads cannot be started.
-pub fn start(config: kora_runtime::config::Config, seeds: [u64; 4], clock: Clock) -> io::Result<Arc<Engine>> {
+pub fn start(
+    config: kora_runtime::config::Config,
+    seeds: [u64; 4],
+    clock: Clock,
+    store: Option<Arc<Store>>,
+) -> io::Result<Arc<Engine>> {
     let mut options = EngineOptions::with_random_seeds(config.shards, config)?;
     options.seeds = seeds;
     options.clock = clock;
+    options.store = store;
     options.allocator = crate::allocator::hooks();
     let engine = Engine::start(options)?;
     engine.host().on_config_change(|config| logging::set_level(config.loglevel));

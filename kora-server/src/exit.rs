@@ -19,18 +19,21 @@ pub enum Exit {
     AddressTaken = 3,
     /// The data directory is locked by another process, damaged or not writable.
     DataDirectory = 4,
+    /// What was written could not be synced to disk: nobody knows what is there.
+    SyncFailed = 5,
     /// A mistake of ours.
     Internal = 70,
 }
 
 impl Exit {
     /// Every code with what it means, for people.
-    pub const ALL: [(Self, &'static str); 6] = [
+    pub const ALL: [(Self, &'static str); 7] = [
         (Self::Clean, "stopped when asked to"),
         (Self::Failed, "could not start or go on"),
         (Self::Usage, "a flag, a variable or the configuration file is wrong"),
         (Self::AddressTaken, "the port or the Unix socket is taken"),
         (Self::DataDirectory, "the data directory is in use, damaged or not writable"),
+        (Self::SyncFailed, "what was written could not be synced to disk"),
         (Self::Internal, "a mistake in Kora; please report it"),
     ];
 

@@ -10,7 +10,6 @@ pub mod allocator;
 pub mod cli;
 pub mod config_file;
 pub mod connection;
-pub mod data_directory;
 pub mod engine;
 pub mod exit;
 pub mod listen;

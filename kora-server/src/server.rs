@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use kora_ext::Clock;
+use kora_runtime::host::SaveAtEnd;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::data_directory::{DataDirectory, DataDirectoryError, Rules, draw_seeds};
+use kora_ext::persistence::{self, Fatal, Rules, Store, StoreError, StoreOptions, draw_seeds};
 use crate::engine::{self, Attachment};
 use crate::exit::Exit;
 use crate::listen::{ListenError, Listeners};
@@ -25,7 +26,7 @@ pub enum StartError {
     Listen(#[from] ListenError),
     /// The data directory cannot be used.
     #[error(transparent)]
-    DataDirectory(#[from] DataDirectoryError),
+    DataDirectory(#[from] StoreError),
     /// The system refused threads, signals or the like.
     #[error("cannot {doing}: {source}")]
     System {
@@ -54,8 +55,6 @@ pub struct Server {
     unix_socket: Option<PathBuf>,
     shards: usize,
     attachment: Option<Attachment>,
-    /// Given up last, when nothing writes any more.
-    _directory: Option<DataDirectory>,
 }
 
 impl Server {
@@ -71,15 +70,18 @@ impl Server {
             config.shards = crate::settings::cores();
         }
         let shards = config.shards;
-        let count = u32::try_from(shards).expect("there are at most limits::SHARDS_MAX shards");
         // The directory comes first: its lock is what tells two servers of the same data apart.
         let rules = Rules { locality: config.locality.clone(), pinned_databases: config.pinned_databases };
-        let directory =
-            data_directory.map(|path| DataDirectory::open(&path, count, &rules, fingerprint)).transpose()?;
-        let Rules { locality, pinned_databases } =
-            directory.as_ref().map_or(rules, |directory| directory.rules.clone());
-        (config.locality, config.pinned_databases) = (locality, pinned_databases);
-        let routing_seeds = directory.as_ref().map_or_else(draw_seeds, |directory| directory.manifest.routing_seeds);
+        let store = match data_directory {
+            Some(path) => {
+                let options = StoreOptions { path, shards, rules, salvage: false };
+                Some(Store::open(&options, persistence::fingerprint)?)
+            }
+            None => None,
+        };
+        if let Some(store) = &store {
+            store.on_fatal(end_process);
+        }
         let listeners = Listeners::bind(&config, shards)?;
         if let Some(port) = listeners.port() {
             config.port = port;
@@ -87,9 +89,9 @@ impl Server {
         let addresses = listeners.addresses.clone();
         let unix_socket = listeners.socket_file.as_ref().map(|file| file.path().to_owned());
         let failed = |source| StartError::System { doing: "start the shards", source };
-        let engine = engine::start(config, routing_seeds, clock).map_err(failed)?;
+        let engine = engine::start(config, draw_seeds(), clock, store).map_err(failed)?;
         let attachment = Attachment::attach(engine, listeners).map_err(failed)?;
-        Ok(Self { addresses, unix_socket, shards, attachment: Some(attachment), _directory: directory })
+        Ok(Self { addresses, unix_socket, shards, attachment: Some(attachment) })
     }
 
     /// The engine that this server runs.
@@ -147,17 +149,42 @@ pub fn serve_until_signal(settings: Settings) -> Result<(), StartError> {
     }
     let server = Server::start(settings)?;
     announce(&server);
-    let name = runtime.block_on(async {
-        tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-            () = server.engine().host().stop_requested() => "SHUTDOWN",
+    loop {
+        let name = runtime.block_on(async {
+            tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+                () = server.engine().host().stop_requested() => "SHUTDOWN",
+            }
+        });
+        tracing::info!(signal = name, "stopping");
+        if save_at_end(&server) {
+            break;
         }
-    });
-    tracing::info!(signal = name, "stopping");
+        server.engine().host().go_on();
+    }
     server.stop();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Takes the snapshot that a clean end is to begin with, if any. False when that failed and the server is to go on.
+fn save_at_end(server: &Server) -> bool {
+    let engine = server.engine();
+    let Some(store) = engine.host().store() else { return true };
+    let (asked, force) = engine.host().save_at_end();
+    let due = match asked {
+        SaveAtEnd::Yes => true,
+        SaveAtEnd::No => false,
+        SaveAtEnd::AsConfigured => store.saves_at_end(),
+    };
+    match if due { engine.save() } else { Ok(()) } {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::error!("saving at the end failed: {error}");
+            force
+        }
+    }
 }
 
 /// The line that scripts wait for.
@@ -172,10 +199,17 @@ fn announce(server: &Server) {
         shards = server.shards(),
         "ready to accept connections"
     );
-    tracing::warn!("keys are kept in memory only: this version writes none of them to disk");
+    match server.engine().host().store() {
+        None => tracing::warn!("without a data directory (--dir) keys are kept in memory only: they are gone when this process ends"),
+        Some(store) => tracing::info!(directory = %store.path().display(), "keys are kept"),
+    }
 }
 
-/// What the routing hash makes of these seeds: it differs between builds whose hashes differ.
-fn fingerprint(seeds: [u64; 4]) -> u64 {
-    kora_runtime::shard::routing::fingerprint(&kora_runtime::keyspace::typed::random_state(seeds))
+/// Ends the process at once: what it would do from now on could not be trusted.
+fn end_process(what: Fatal, _: &str) {
+    let exit = match what {
+        Fatal::Loading => Exit::DataDirectory,
+        Fatal::Sync => Exit::SyncFailed,
+    };
+    std::process::exit(i32::from(exit.code()));
 }

@@ -7,6 +7,7 @@
 pub mod expected;
 pub mod kora;
 pub mod oracle;
+pub mod replay;
 pub mod resp;
 pub mod run;
 pub mod simulation;

@@ -39,16 +39,20 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start() -> Result<Self, String> {
+    fn start(file: Option<&[u8]>, settings: &[&str]) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("redis-server does not start: {error}");
         let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
         let address = probe.local_addr().map_err(failed)?;
         drop(probe);
         let folder = std::env::temp_dir().join(format!("kora-oracle-{}-{}", std::process::id(), address.port()));
         std::fs::create_dir_all(&folder).map_err(failed)?;
+        if let Some(file) = file {
+            std::fs::write(folder.join("dump.rdb"), file).map_err(failed)?;
+        }
         let mut child = Command::new("redis-server")
             .args(["--port", &address.port().to_string(), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"])
             .args(["--enable-debug-command", "yes", "--proto-max-bulk-len", "512mb"])
+            .args(settings)
             .current_dir(&folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -71,7 +75,15 @@ impl Oracle {
 
     /// Starts a server.
     pub fn start() -> Result<Self, String> {
-        let server = Server::start()?;
+        Self::of(Server::start(None, &[])?)
+    }
+
+    /// Starts a server on a file in Redis's format, which it checks thoroughly as it loads it, with more settings on its command line.
+    pub fn start_on(file: &[u8], settings: &[&str]) -> Result<Self, String> {
+        Self::of(Server::start(Some(file), &[&["--sanitize-dump-payload", "yes"], settings].concat())?)
+    }
+
+    fn of(server: Server) -> Result<Self, String> {
         let target = TcpTarget::new(server.address)?;
         Ok(Self { server, target })
     }

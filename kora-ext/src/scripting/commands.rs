@@ -240,6 +240,7 @@ impl ScriptingCommands for Scripting {
         let mut engine = self.engine.borrow_mut();
         engine.libraries.delete(library_name).map_err(refused)?;
         engine.tell_sizes(cx);
+        cx.changed_beside_keys();
         Ok(())
     }
 
@@ -250,6 +251,9 @@ impl ScriptingCommands for Scripting {
     /// As [`ScriptingCommands::script_flush`].
     fn function_flush(&mut self, cx: &mut ShardCx<'_>, _: args::FunctionFlush) -> Result<(), CommandError> {
         let mut engine = self.engine.borrow_mut();
+        if engine.libraries.iter().len() > 0 {
+            cx.changed_beside_keys();
+        }
         engine.libraries.flush();
         engine.tell_sizes(cx);
         Ok(())
@@ -286,6 +290,7 @@ impl ScriptingCommands for Scripting {
         let name = engine
             .lend(cx, false, true, |engine, lent| engine.libraries.load(function_code, replace, lent))
             .map_err(refused)?;
+        cx.changed_beside_keys();
         Ok(Bulk::Owned(name.into_bytes()))
     }
 
@@ -304,7 +309,9 @@ impl ScriptingCommands for Scripting {
         engine.libraries.set_heap_bytes_max(heap_bytes_max);
         engine
             .lend(cx, false, true, |engine, lent| engine.libraries.restore(serialized_value, policy, lent))
-            .map_err(refused)
+            .map_err(refused)?;
+        cx.changed_beside_keys();
+        Ok(())
     }
 
     /// While a script is stuck the engine is with it, and what INFO is told stands in for it.

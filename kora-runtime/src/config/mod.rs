@@ -8,6 +8,7 @@ mod notified;
 mod parameters;
 mod placement;
 mod save_rules;
+mod shapes;
 mod value;
 
 pub use notified::NotifiedEvents;

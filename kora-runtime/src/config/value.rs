@@ -270,6 +270,11 @@ impl MaxmemoryPolicy {
     pub fn is_lfu(self) -> bool {
         matches!(self, Self::VolatileLfu | Self::AllKeysLfu)
     }
+
+    /// True when it goes by when entries were used last.
+    pub fn is_lru(self) -> bool {
+        matches!(self, Self::VolatileLru | Self::AllKeysLru)
+    }
 }
 
 /// How much is logged, in Redis's words.

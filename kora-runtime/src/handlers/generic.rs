@@ -2,11 +2,13 @@
 //!
 //! Owns: what each of these commands means, and the one reply that RANDOMKEY makes of the replies of several shards.
 //! Refuses to know: what a value is, sockets, how a key's value comes here from another shard.
-//! Start at [`rename`]. Expiry is in `generic/expire.rs`; KEYS, SCAN and RANDOMKEY, which look at keys they do not name, are in `generic/scan.rs`.
+//! Start at [`rename`]. Expiry is in `generic/expire.rs`; RESTORE is in
+//! `generic/restore.rs`; KEYS, SCAN and RANDOMKEY, which look at keys they do not name, are in `generic/scan.rs`.
 //!
 //! Invariant: a handler changes a key only through [`ShardCx`], and tells the change as Redis would notify it.
 
-mod expire;
+pub(super) mod expire;
+mod restore;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -16,6 +18,7 @@ pub use self::scan::randomkey;
 use crate::argv::Many;
 use crate::error::CommandError;
 use crate::keyspace::{Entry, Event, Kind};
+use crate::rdb::dump_payload;
 use crate::reply::{ArrayReply, Bulk, ReplyBuf, Simple};
 use crate::shard::core::lfu;
 use crate::shard::cx::ShardCx;
@@ -53,6 +56,10 @@ impl GenericCommands for ShardCx<'_> {
         rename(self, key, new_key, Overwrite::No).map(i64::from)
     }
 
+    fn restore(&mut self, args: args::Restore<'_>) -> Result<(), CommandError> {
+        restore::restore(self, args)
+    }
+
     fn copy(&mut self, args: args::Copy<'_>) -> Result<i64, CommandError> {
         let args::Copy { source, destination, database, replace } = args;
         let to = database.map_or(Ok(self.db()), database_number)?;
@@ -66,6 +73,10 @@ impl GenericCommands for ShardCx<'_> {
         self.attach(to, destination, value);
         self.changed_in(to, Event::CopyTo, destination);
         Ok(1)
+    }
+
+    fn dump<'r>(&'r mut self, args::Dump { key }: args::Dump<'r>) -> Result<Option<Bulk<'r>>, CommandError> {
+        Ok(self.read_any(key)?.map(|value| Bulk::Owned(dump_payload(value))))
     }
 
     fn r#move(&mut self, args::Move { key, database }: args::Move<'_>) -> Result<i64, CommandError> {

@@ -17,7 +17,7 @@ use crate::random::Random;
 use crate::reply::{ArrayReply, Bulk, MapReply, Protocol, ReplyBuf};
 use crate::resp::extended::{Extended, SumError, add_decimal};
 use crate::shard::cx::ShardCx;
-use crate::table::{HashCommands, args};
+use crate::table::{CommandId, HashCommands, args};
 use crate::types::hash::Pair;
 use crate::types::{Digits, Element, PackedLimits};
 
@@ -32,8 +32,7 @@ impl ShardCx<'_> {
     /// Up to where hashes stay packed, by the settings.
     #[inline]
     fn hash_limits(&self) -> PackedLimits {
-        let config = self.config();
-        PackedLimits { entries: config.hash_max_listpack_entries, value_bytes: config.hash_max_listpack_value }
+        self.config().hash_limits()
     }
 
     /// HSET and HMSET; says how many fields are new.
@@ -131,6 +130,7 @@ impl HashCommands for ShardCx<'_> {
         })?;
         self.write_or_create::<Hash>(key)?.set(field, &sum, &limits);
         self.changed(Event::HincrByFloat, key);
+        self.log(CommandId::Hset, &[key, field, &sum]);
         Ok(Bulk::Owned(sum))
     }
 

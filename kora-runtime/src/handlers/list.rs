@@ -17,7 +17,7 @@ use crate::keyspace::Event;
 use crate::keyspace::typed::List;
 use crate::reply::{ArrayReply, Bulk, ReplyBuf};
 use crate::shard::cx::ShardCx;
-use crate::table::{ListCommands, args};
+use crate::table::{CommandId, ListCommands, args};
 use crate::types::{Direction, End, Fetched, ListLimits, ListMut};
 
 /// LPOS with a rank that no match can have.
@@ -39,6 +39,20 @@ fn pop_event(end: End) -> Event {
     }
 }
 
+fn push_command(end: End) -> CommandId {
+    match end {
+        End::Front => CommandId::Lpush,
+        End::Back => CommandId::Rpush,
+    }
+}
+
+fn pop_command(end: End) -> CommandId {
+    match end {
+        End::Front => CommandId::Lpop,
+        End::Back => CommandId::Rpop,
+    }
+}
+
 /// Takes `count` elements from one end of a list that has more, into the reply.
 fn take_some(list: &mut ListMut<'_>, end: End, count: usize, reply: &mut ReplyBuf) {
     for _ in 0..count {
@@ -50,9 +64,7 @@ impl ShardCx<'_> {
     /// How lists are to be kept, by the settings.
     #[inline]
     fn list_limits(&self) -> ListLimits {
-        let config = self.config();
-        ListLimits { compress_depth: config.list_compress_depth as usize, ..ListLimits::default() }
-            .with_listpack_size(i64::from(config.list_max_listpack_size))
+        self.config().list_limits()
     }
 
     /// LPUSH and RPUSH.
@@ -114,7 +126,7 @@ impl ShardCx<'_> {
         };
         list.pop(end, |element| reply.element(element)).expect("a list that is stored has an element");
         let emptied = list.is_empty();
-        self.elements_popped(key, end, emptied);
+        self.elements_popped(key, end, 1, emptied);
         Ok(())
     }
 
@@ -135,7 +147,7 @@ impl ShardCx<'_> {
         } else {
             take_some(&mut list, end, count, reply);
         }
-        self.elements_popped(key, end, emptied);
+        self.elements_popped(key, end, count, emptied);
         Ok(true)
     }
 
@@ -161,10 +173,21 @@ impl ShardCx<'_> {
 
     /// Tells of elements taken from one end.
     #[inline]
-    fn elements_popped(&mut self, key: &[u8], end: End, emptied: bool) {
+    fn elements_popped(&mut self, key: &[u8], end: End, count: usize, emptied: bool) {
         self.changed(pop_event(end), key);
         if emptied {
             self.remove_emptied(key);
+        }
+        if self.logs_keys_apart() {
+            self.log(pop_command(end), &[key, itoa::Buffer::new().format(count).as_bytes()]);
+        }
+    }
+
+    /// Tells of an element that was moved to one end; before the source is told of.
+    fn element_moved(&mut self, destination: &[u8], to: End, element: &[u8]) {
+        self.changed(push_event(to), destination);
+        if self.logs_keys_apart() {
+            self.log(push_command(to), &[destination, element]);
         }
     }
 
@@ -187,16 +210,16 @@ impl ShardCx<'_> {
             let mut list = self.write::<List>(source)?.expect("it was just read");
             list.pop(from, |_| ());
             list.push(to, &element, &limits);
-            self.changed(push_event(to), source);
-            self.changed(pop_event(from), source);
+            self.element_moved(source, to, &element);
+            self.elements_popped(source, from, 1, false);
             return Ok(Some(Bulk::Owned(element)));
         }
         self.write_or_create::<List>(destination)?.push(to, &element, &limits);
-        self.changed(push_event(to), destination);
+        self.element_moved(destination, to, &element);
         let mut list = self.write::<List>(source)?.expect("it was just read");
         list.pop(from, |_| ());
         let emptied = list.is_empty();
-        self.elements_popped(source, from, emptied);
+        self.elements_popped(source, from, 1, emptied);
         Ok(Some(Bulk::Owned(element)))
     }
 }

@@ -247,5 +247,5 @@ fn flush(core: &mut Core, db: usize) {
     watch::touch_existing(core, db as u8);
     let database = core.keyspace.flush(db);
     core.stats.dirty += database.len() as u64;
-    core.graveyard.bury_database(database);
+    core.discard(database);
 }

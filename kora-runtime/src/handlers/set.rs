@@ -16,13 +16,12 @@ use crate::keyspace::typed::Set;
 use crate::keyspace::{Draft, Event};
 use crate::reply::{ArrayReply, Bulk, ReplyBuf, SetReply};
 use crate::shard::cx::ShardCx;
-use crate::table::{SetCommands, args};
-use crate::types::{PackedLimits, SetLimits};
+use crate::table::{CommandId, SetCommands, args};
+use crate::types::{Digits, SetLimits};
 
 /// Up to where sets stay compact.
 fn limits(config: &Config) -> SetLimits {
-    let packed = PackedLimits { entries: config.set_max_listpack_entries, value_bytes: config.set_max_listpack_value };
-    SetLimits { ints: config.set_max_intset_entries, packed }
+    config.set_limits()
 }
 
 impl SetCommands for ShardCx<'_> {
@@ -97,12 +96,19 @@ impl SetCommands for ShardCx<'_> {
             return Ok(0);
         }
         let emptied = from.is_empty();
+        let apart = self.logs_keys_apart();
         self.changed(Event::Srem, source);
         if emptied {
             self.remove_emptied(source);
         }
+        if apart {
+            self.log(CommandId::Srem, &[source, member]);
+        }
         if self.write_or_create::<Set>(destination)?.insert(member, &limits) {
             self.changed(Event::Sadd, destination);
+            if apart {
+                self.log(CommandId::Sadd, &[destination, member]);
+            }
         }
         Ok(1)
     }
@@ -111,16 +117,25 @@ impl SetCommands for ShardCx<'_> {
         if let Some(count) = count {
             return random::pop_several(self, key, count, reply);
         }
-        let random = self.random();
+        let (random, logs) = (self.random(), self.logs());
         let Some(mut set) = self.write::<Set>(key)? else {
             reply.null();
             return Ok(());
         };
-        set.pop_random(random, |member| reply.put_bulk(&member.into()));
+        let mut popped = Vec::new();
+        set.pop_random(random, |member| {
+            reply.put_bulk(&member.into());
+            if logs {
+                popped.extend_from_slice(member.bytes(&mut Digits::new()));
+            }
+        });
         let emptied = set.is_empty();
         self.changed(Event::Spop, key);
         if emptied {
             self.remove_emptied(key);
+            self.log(CommandId::Del, &[key]);
+        } else {
+            self.log(CommandId::Srem, &[key, &popped]);
         }
         Ok(())
     }

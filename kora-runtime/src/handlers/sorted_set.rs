@@ -27,7 +27,7 @@ use crate::types::{Digits, Extreme, PackedLimits, ZsetMut};
 
 /// Up to where sorted sets stay packed.
 fn limits(config: &Config) -> PackedLimits {
-    PackedLimits { entries: config.zset_max_listpack_entries, value_bytes: config.zset_max_listpack_value }
+    config.zset_limits()
 }
 
 /// When an element is put into a sorted set, and how.

@@ -22,7 +22,7 @@ use crate::keyspace::typed::Stream;
 use crate::reply::{ArrayReply, Bulk, ReplyBuf, Simple};
 
 use crate::shard::cx::ShardCx;
-use crate::table::{StreamCommands, args};
+use crate::table::{CommandId, StreamCommands, args};
 use crate::types::{Direction, Excess, StreamId, StreamLimits};
 
 /// Bytes of all fields and values of one entry, as many as Redis takes.
@@ -31,7 +31,14 @@ const ENTRY_BYTES_MAX: usize = crate::limits::GIB;
 impl ShardCx<'_> {
     /// When blocks of streams are full, by the settings.
     fn stream_limits(&self) -> StreamLimits {
-        StreamLimits::new(self.config().stream_node_max_bytes, self.config().stream_node_max_entries)
+        self.config().stream_limits()
+    }
+
+    /// Logs what a trim came to: how far an approximate one goes depends on blocks and settings, which are not in the log.
+    fn log_length(&mut self, key: &[u8], len: u64) {
+        if self.logs() {
+            self.log(CommandId::Xtrim, &[key, b"MAXLEN", b"=", itoa::Buffer::new().format(len).as_bytes()]);
+        }
     }
 
     /// XRANGE and XREVRANGE.
@@ -84,13 +91,25 @@ impl StreamCommands for ShardCx<'_> {
         let stream = self.write_or_create::<Stream>(key)?;
         // A stream that was just made takes any id but the one refused above, so none is left behind by an error.
         let id = id.after(stream.last_id(), now_ms)?;
-        stream.append(id, fields, &limits);
+        stream.append(id, fields.clone(), &limits);
         let trimmed = trim.map_or(0, |trim| trim.apply(stream));
+        let len = stream.len();
         self.changed(Event::Xadd, key);
         if trimmed > 0 {
             self.changed(Event::Xtrim, key);
         }
-        Ok(Some(id.text().into()))
+        let id = id.text();
+        if self.logs() {
+            let mut words = vec![key, &id[..]];
+            words.extend(fields.flat_map(|(field, value)| [field, value]));
+            self.log_together(|cx| {
+                cx.log(CommandId::Xadd, &words);
+                if trimmed > 0 {
+                    cx.log_length(key, len);
+                }
+            });
+        }
+        Ok(Some(id.into()))
     }
 
     fn xdel(&mut self, args::Xdel { key, ids }: args::Xdel<'_>) -> Result<i64, CommandError> {
@@ -182,8 +201,10 @@ impl StreamCommands for ShardCx<'_> {
         let trim = Trim::new(Some(strategy), limit, self.config().stream_node_max_entries)?;
         let Some(stream) = self.write::<Stream>(key)? else { return Ok(0) };
         let removed = trim.map_or(0, |trim| trim.apply(stream));
+        let len = stream.len();
         if removed > 0 {
             self.changed(Event::Xtrim, key);
+            self.log_length(key, len);
         }
         Ok(removed as i64)
     }

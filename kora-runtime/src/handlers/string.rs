@@ -9,6 +9,7 @@ mod lcs;
 #[cfg(test)]
 mod tests;
 
+use super::generic::expire::log_deadline;
 use crate::error::CommandError;
 use crate::keyspace::typed::{Str, StrRef};
 use crate::keyspace::{Detached, Event, Kind};
@@ -30,6 +31,7 @@ impl StringCommands for ShardCx<'_> {
     fn set(&mut self, args: args::Set<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
         use args::{SetCondition as Condition, SetExpiry as Expiry};
         let args::Set { key, value, condition, get, expiry } = args;
+        let is_plain = condition.is_none() && !get && expiry.is_none();
         let expiry = match expiry {
             None => ExpiryChange::Clear,
             Some(Expiry::KeepTtl) => ExpiryChange::Keep,
@@ -53,6 +55,11 @@ impl StringCommands for ShardCx<'_> {
             return Ok(());
         }
         store(self, key, value, expiry);
+        if is_plain {
+            self.log_as_sent();
+        } else {
+            log_set(self, key, value, expiry);
+        }
         if !get {
             reply.ok();
         }
@@ -70,12 +77,14 @@ impl StringCommands for ShardCx<'_> {
     fn setex(&mut self, args::Setex { key, seconds, value }: args::Setex<'_>) -> Result<(), CommandError> {
         let expiry = Time::Seconds(seconds).expiry(self, CommandId::Setex)?;
         store(self, key, value, expiry);
+        log_set(self, key, value, expiry);
         Ok(())
     }
 
     fn psetex(&mut self, args::Psetex { key, milliseconds, value }: args::Psetex<'_>) -> Result<(), CommandError> {
         let expiry = Time::Milliseconds(milliseconds).expiry(self, CommandId::Psetex)?;
         store(self, key, value, expiry);
+        log_set(self, key, value, expiry);
         Ok(())
     }
 
@@ -111,6 +120,7 @@ impl StringCommands for ShardCx<'_> {
                 if let Some(Some(_)) = self.expiry_ms(key) {
                     self.set_expiry_ms(key, None);
                     self.changed(Event::Persist, key);
+                    self.log(CommandId::Persist, &[key]);
                 }
                 return Ok(Some(value));
             }
@@ -118,9 +128,11 @@ impl StringCommands for ShardCx<'_> {
         let deadline_ms = time.deadline_ms(self.now_ms(), CommandId::Getex)?;
         if deadline_ms <= self.now_ms() {
             self.remove(key);
+            self.log(CommandId::Del, &[key]);
         } else {
             self.set_expiry_ms(key, Some(deadline_ms));
             self.changed(Event::Expire, key);
+            log_deadline(self, key, deadline_ms);
         }
         Ok(Some(value))
     }
@@ -255,6 +267,7 @@ impl StringCommands for ShardCx<'_> {
         };
         self.set_string(key, &sum, ExpiryChange::Keep);
         self.changed(Event::IncrByFloat, key);
+        log_set(self, key, &sum, ExpiryChange::Keep);
         Ok(Bulk::Owned(sum))
     }
 
@@ -270,6 +283,18 @@ fn store(cx: &mut ShardCx<'_>, key: &[u8], value: &[u8], expiry: ExpiryChange) {
     cx.changed(Event::Set, key);
     if let ExpiryChange::At(_) = expiry {
         cx.changed(Event::Expire, key);
+    }
+}
+
+/// Logs a SET by what came of it: its conditions held, its time is a fixed one.
+fn log_set(cx: &mut ShardCx<'_>, key: &[u8], value: &[u8], expiry: ExpiryChange) {
+    match expiry {
+        ExpiryChange::Clear => cx.log(CommandId::Set, &[key, value]),
+        ExpiryChange::Keep => cx.log(CommandId::Set, &[key, value, b"KEEPTTL"]),
+        ExpiryChange::At(at_ms) if cx.logs() => {
+            cx.log(CommandId::Set, &[key, value, b"PXAT", itoa::Buffer::new().format(at_ms).as_bytes()]);
+        }
+        ExpiryChange::At(_) => {}
     }
 }
 

@@ -7,14 +7,18 @@
 use ahash::RandomState;
 
 use super::entry::{Entry, Kind};
+use super::saving::Saving;
 use crate::types::table::{Slot, Sweep, Table};
 use crate::types::{Big, Slab, ValueMut, hash_of};
 
 /// The keys of one database on one shard.
 #[derive(Debug, Default)]
 pub struct Database {
-    table: Table<Entry>,
-    bigs: Slab<Big>,
+    pub(super) table: Table<Entry>,
+    pub(super) bigs: Slab<Big>,
+    /// The side of entries that are saved, or new since the last snapshot's cut.
+    pub(super) side: bool,
+    pub(super) saving: Option<Box<Saving>>,
 }
 
 /// A key's value and everything that belongs to it, taken out of a keyspace: it can be put back under another key, in another database
@@ -67,7 +71,7 @@ impl Database {
         self.table.get(slot)
     }
 
-    /// An entry, to change its clock or its inline payload. Expiry changes go through [`Database::set_expiry`].
+    /// An entry, to change its clock or its marks; whatever a snapshot has goes through the methods below. Expiry changes go through [`Database::set_expiry`].
     #[inline]
     pub fn entry_mut(&mut self, slot: Slot) -> &mut Entry {
         self.table.get_mut(slot)
@@ -79,21 +83,38 @@ impl Database {
         (self.table.get(slot), &self.bigs)
     }
 
+    /// The big values, for whoever reads many entries.
+    #[inline]
+    pub fn bigs(&self) -> &Slab<Big> {
+        &self.bigs
+    }
+
+    /// Sees to it that a snapshot has an entry before it is changed. Everything here that changes one calls this first.
+    #[inline]
+    fn preserve(&mut self, slot: Slot) {
+        if self.saving.is_some() {
+            self.preserve_now(slot);
+        }
+    }
+
     /// The guard that types change their value through.
     #[inline]
     pub fn value_mut<'a>(&'a mut self, slot: Slot, seeds: &'a RandomState) -> ValueMut<'a> {
+        self.preserve(slot);
         ValueMut { entry: self.table.get_mut(slot), bigs: &mut self.bigs, seeds }
     }
 
     /// Adds an entry for a key that is not there.
     #[inline]
-    pub fn insert(&mut self, hash: u64, entry: Entry, seeds: &RandomState) -> Slot {
+    pub fn insert(&mut self, hash: u64, mut entry: Entry, seeds: &RandomState) -> Slot {
+        entry.set_side(self.side);
         let marked = entry.expiry_ms().is_some();
         self.table.insert(hash, entry, marked, |entry| hash_of(seeds, entry.key()))
     }
 
     /// Sets or clears an expiry.
     pub fn set_expiry(&mut self, slot: Slot, expiry_ms: Option<u64>) {
+        self.preserve(slot);
         self.table.get_mut(slot).set_expiry_ms(expiry_ms);
         self.table.set_mark(slot, expiry_ms.is_some());
     }
@@ -101,6 +122,7 @@ impl Database {
     /// Replaces the value of an entry, keeping key, clock and expiry. The old big value, if there was one, is handed back.
     #[inline]
     pub fn replace_inline(&mut self, slot: Slot, kind: Kind, payload: &[u8]) -> Option<Big> {
+        self.preserve(slot);
         let entry = self.table.get_mut(slot);
         let old = entry.kind().is_big().then(|| self.bigs.remove(entry.handle()));
         entry.set_payload(kind, payload);
@@ -109,6 +131,7 @@ impl Database {
 
     /// Replaces the value of an entry by a big one. The old big value, if there was one, is handed back.
     pub fn replace_big(&mut self, slot: Slot, kind: Kind, big: Big) -> Option<Big> {
+        self.preserve(slot);
         let entry = self.table.get_mut(slot);
         let old = entry.kind().is_big().then(|| self.bigs.remove(entry.handle()));
         let handle = self.bigs.insert(big);
@@ -118,12 +141,14 @@ impl Database {
 
     /// Removes an entry; its big value, if it had one, is handed back to be dropped in slices.
     pub fn remove(&mut self, slot: Slot, seeds: &RandomState) -> Option<Big> {
+        self.preserve(slot);
         let entry = self.table.remove(slot, |entry| hash_of(seeds, entry.key()));
         entry.kind().is_big().then(|| self.bigs.remove(entry.handle()))
     }
 
     /// Takes a value out.
     pub fn detach(&mut self, slot: Slot, seeds: &RandomState) -> Detached {
+        self.preserve(slot);
         let entry = self.table.remove(slot, |entry| hash_of(seeds, entry.key()));
         let big = entry.kind().is_big().then(|| self.bigs.remove(entry.handle()));
         Self::detached(&entry, big)
@@ -169,6 +194,14 @@ impl Database {
         self.table.scan(position, |entry| hash_of(seeds, entry.key()), visit)
     }
 
+    /// As [`Database::scan`], but the entries are gathered in `batch` and each is touched, so that whoever reads them all does not wait for
+    /// one cache miss after another.
+    pub fn scan_batch<'d>(&'d self, position: u64, seeds: &RandomState, batch: &mut Vec<&'d Entry>) -> u64 {
+        let next = self.scan(position, seeds, &mut |entry| batch.push(entry));
+        std::hint::black_box(batch.iter().fold(0, |kinds, entry| kinds ^ entry.kind() as u8));
+        next
+    }
+
     /// All entries in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.table.iter()
@@ -193,6 +226,12 @@ impl Database {
         expired: impl Fn(&Entry) -> bool,
         sink: &mut impl FnMut(Entry, Option<Big>),
     ) -> (u64, usize) {
+        if self.saving.is_some() {
+            let (slots, _) = self.table.slots_at(position);
+            for slot in slots.filter(|slot| expired(self.table.get(*slot))).collect::<Vec<_>>() {
+                self.preserve_now(slot);
+            }
+        }
         let bigs = &mut self.bigs;
         self.table.sweep_marked(
             position,
@@ -212,6 +251,16 @@ impl Database {
             if entry.kind().is_big() {
                 sink(bigs.remove(entry.handle()));
             }
+        });
+        !self.table.is_empty()
+    }
+
+    /// Takes up to `max` entries of a database that is being emptied for good. True while there is more.
+    pub fn take_some(&mut self, max: usize, sink: &mut impl FnMut(&[u8], Detached)) -> bool {
+        let bigs = &mut self.bigs;
+        self.table.drain_some(max, &mut |entry: Entry| {
+            let big = entry.kind().is_big().then(|| bigs.remove(entry.handle()));
+            sink(entry.key(), Self::detached(&entry, big));
         });
         !self.table.is_empty()
     }

@@ -84,6 +84,7 @@ const HAS_EXPIRY: u8 = 1;
 const LONG_KEY: u8 = 2;
 const FENCED: u8 = 4;
 const RAW: u8 = 8;
+const SIDE: u8 = 16;
 
 const FLAGS_AT: usize = 1;
 const ACCESS_AT: usize = 2;
@@ -153,6 +154,18 @@ impl Entry {
     #[inline]
     pub fn clear_marks(&mut self) {
         self.0[FLAGS_AT] &= !(FENCED | RAW);
+    }
+
+    /// On which side of the last snapshot's cut the entry is; see [`saving`](super::saving).
+    #[inline]
+    pub fn side(&self) -> bool {
+        self.0[FLAGS_AT] & SIDE != 0
+    }
+
+    /// Puts the entry on a side.
+    #[inline]
+    pub fn set_side(&mut self, side: bool) {
+        self.0[FLAGS_AT] = self.0[FLAGS_AT] & !SIDE | u8::from(side) * SIDE;
     }
 
     /// The access clock: seconds for LRU, or minutes and a counter for LFU.

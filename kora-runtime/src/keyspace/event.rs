@@ -56,7 +56,7 @@ macro_rules! events {
 events! {
     Del Generic "del", Expire Generic "expire", Persist Generic "persist",
     RenameFrom Generic "rename_from", RenameTo Generic "rename_to", CopyTo Generic "copy_to",
-    MoveFrom Generic "move_from", MoveTo Generic "move_to", SortStore List "sortstore",
+    MoveFrom Generic "move_from", MoveTo Generic "move_to", Restore Generic "restore", SortStore List "sortstore",
     Set String "set", SetRange String "setrange", Append String "append",
     IncrBy String "incrby", IncrByFloat String "incrbyfloat",
     Lpush List "lpush", Rpush List "rpush", Lpop List "lpop", Rpop List "rpop", Lset List "lset",

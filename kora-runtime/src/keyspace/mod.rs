@@ -7,6 +7,7 @@ pub mod database;
 pub mod draft;
 pub mod entry;
 pub mod event;
+pub mod saving;
 pub mod typed;
 
 use ahash::RandomState;
@@ -15,6 +16,7 @@ pub use database::{Database, Detached};
 pub use draft::Draft;
 pub use entry::{Entry, Kind};
 pub use event::{Event, EventClass};
+pub use saving::{SaveOptions, Saved};
 
 pub use crate::limits::DATABASES;
 use crate::types::hash_of;

@@ -115,11 +115,10 @@ impl Transactions {
         txn: TxnId,
         run: impl FnOnce(&mut Self, &mut Core) -> R,
     ) -> R {
-        if !core.journal.is_on() {
-            return run(self, core);
-        }
+        core.transaction = txn.0;
         let outer = core.journal.begin_part();
         let result = run(self, core);
+        core.transaction = 0;
         let entries = core.journal.end_part(outer);
         self.keep(txn, &entries);
         result

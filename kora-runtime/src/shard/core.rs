@@ -17,13 +17,14 @@ use super::gate::{self, Pause};
 use super::journal::Journal;
 use super::message::{ShardId, TxnId};
 use super::routing::Routing;
+use super::saving::Snapshot;
 use super::stats::{CommandStats, Meter, Stats};
 use super::tracking::Tracking;
 use super::tracking::tell::Open;
 use super::waiters::{Waiter, Waiters};
 use super::watch::Watches;
 use crate::config::{AppendFsync, Config};
-use crate::host::Host;
+use crate::host::{Host, SnapshotSink};
 use crate::keyspace::{Database, Entry, Event, EventClass, Keyspace};
 use crate::random::Random;
 use crate::table::Extensions;
@@ -151,6 +152,11 @@ pub struct Core {
     pub(super) sweep_at: (usize, u64),
     /// What of the changes goes to the log.
     pub journal: Journal,
+    /// A snapshot that is being written, and one that is and waits for its end.
+    pub(super) snapshot: Option<Box<Snapshot>>,
+    pub(super) saved: Option<(Box<dyn SnapshotSink>, u64)>,
+    /// The transaction whose part runs, 0 for none.
+    pub(super) transaction: u64,
     /// Who hears of changes.
     pub(super) effects: EffectSink,
     /// Someone hears of changes at all: the one branch that a change, a missed and a new key pay for it.
@@ -250,6 +256,9 @@ impl Core {
             active_expire: true,
             sweep_at: (0, 0),
             journal: Journal::default(),
+            snapshot: None,
+            saved: None,
+            transaction: 0,
             effects: EffectSink::Nobody,
             listening: false,
             attention: false,
@@ -533,6 +542,11 @@ pub mod lfu {
     /// The clock of a new key.
     pub fn fresh(now_ms: u64) -> u32 {
         (minutes(now_ms) << 8) | INITIAL as u32
+    }
+
+    /// The clock of a key that came with a count.
+    pub fn counted(now_ms: u64, count: u8) -> u32 {
+        (minutes(now_ms) << 8) | u32::from(count)
     }
 
     /// The count after the time since its last change has worn it down by one per `decay_minutes`.

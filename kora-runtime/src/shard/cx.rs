@@ -19,6 +19,7 @@ use crate::argv::Argv;
 use crate::error::CommandError;
 use crate::keyspace::typed::{INLINE_STRING_BYTES_MAX, Str, Type};
 use crate::keyspace::{Detached, Draft, Entry, Event, Kind};
+use crate::rdb::ValueView;
 use crate::reply::Protocol;
 use crate::resp::number::parse_i64;
 use crate::table::CommandId;
@@ -258,6 +259,22 @@ impl<'s> ShardCx<'s> {
         T::reference(entry, bigs).map(Some).ok_or(CommandError::WrongType)
     }
 
+    /// A key's value of whatever type; `None` when the key does not exist.
+    ///
+    /// # Errors
+    /// `Fenced` when a command failed while changing it.
+    pub fn read_any(&mut self, key: &[u8]) -> Result<Option<ValueView<'_>>, CommandError> {
+        let found = self.find(key);
+        self.count_lookup(found.is_some(), key);
+        let Some(slot) = found else { return Ok(None) };
+        self.touch(slot);
+        let (entry, bigs) = self.core.keyspace.database(usize::from(self.call.db)).value(slot);
+        if entry.is_fenced() {
+            return Err(CommandError::Fenced);
+        }
+        Ok(Some(ValueView::of_entry(entry, bigs)))
+    }
+
     /// A key's value of type `T` for changing; `None` when the key does not exist.
     ///
     /// # Errors
@@ -415,6 +432,11 @@ impl<'s> ShardCx<'s> {
     /// Says that a key of another database changed.
     pub fn changed_in(&mut self, db: u8, event: Event, key: &[u8]) {
         self.core.changed(db, event, key);
+    }
+
+    /// Says that something changed that is no key and that the log is to have all the same.
+    pub fn changed_beside_keys(&mut self) {
+        self.core.stats.dirty += 1;
     }
 
     /// Removes a live key and tells `del`. True when it was there.

@@ -343,11 +343,11 @@ impl Homeward {
         match value {
             None => write_words(out, CommandId::Del, [key].into_iter()),
             Some(value) => {
-                let payload = crate::rdb::dump_payload(value);
+                let payload = crate::rdb::dump_payload(crate::rdb::ValueView::of_detached(value));
                 let mut digits = itoa::Buffer::new();
                 let expiry = digits.format(value.expiry_ms.unwrap_or(0)).as_bytes();
                 let words: [&[u8]; 5] = [key, expiry, &payload, b"REPLACE", b"ABSTTL"];
-                write_words(out, CommandId::Copy, words.into_iter());
+                write_words(out, CommandId::Restore, words.into_iter());
             }
         }
     }
@@ -405,9 +405,11 @@ impl Core {
         let (EffectSink::Capture(effects), Sink::Gathered(captured)) = (&self.effects, &mut self.journal.sink) else {
             return;
         };
+        let is_told =
+            |db: u8, key: &[u8]| captured[mark.captured..].iter().any(|entry| entry.db == db && *entry.key == *key);
         let changed: Vec<(u8, Box<[u8]>)> = effects[mark.effects..]
             .iter()
-            .filter(|effect| effect.event != Event::New)
+            .filter(|effect| effect.event != Event::New && !is_told(effect.db, &effect.key))
             .map(|Effect { db, key, .. }| (*db, key.clone()))
             .collect();
         if id.info().flags.contains(Flags::RUNS_SCRIPTS) || changed.is_empty() {
@@ -429,12 +431,7 @@ impl Core {
             captured.push(Captured { db: call.db, key: (*key).into(), entry: Some(entry) });
             return;
         }
-        for (db, key) in changed {
-            let told = captured[mark.captured..].iter().any(|entry| entry.db == db && entry.key == key);
-            if !told {
-                captured.push(Captured { db, key, entry: None });
-            }
-        }
+        captured.extend(changed.into_iter().map(|(db, key)| Captured { db, key, entry: None }));
     }
 
     /// Logs that a key is gone because it has expired or was evicted: no command says so.
@@ -447,6 +444,19 @@ impl Core {
 }
 
 impl ShardCx<'_> {
+    /// True when there is a log: what is made for it alone need not be made otherwise.
+    #[inline]
+    pub fn logs(&self) -> bool {
+        self.core.journal.on
+    }
+
+    /// True when there is a log and the keys have been brought here from their owners. What a command says of single keys then goes home with each; a
+    /// change of which it says nothing takes the key's whole value home.
+    #[inline]
+    pub fn logs_keys_apart(&self) -> bool {
+        self.core.journal.on && self.core.gathered.is_some()
+    }
+
     /// Has the command logged as it was sent; for handlers of rows with `wal = "effects"` that changed something.
     #[inline]
     pub fn log_as_sent(&mut self) {

@@ -22,6 +22,7 @@ pub mod gate;
 mod hold;
 pub mod intents;
 pub mod journal;
+pub mod loading;
 pub mod merge;
 pub mod message;
 pub mod nested;

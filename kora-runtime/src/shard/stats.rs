@@ -31,7 +31,7 @@ pub struct Stats {
     pub total_writes_processed: u64,
     /// Changes of keys.
     pub dirty: u64,
-    /// What `dirty` was at the cut of the last good snapshot.
+    /// What that was at the last snapshot's cut.
     pub dirty_at_snapshot: u64,
     /// Connections closed because their output passed its limit.
     pub output_limit_disconnections: u64,

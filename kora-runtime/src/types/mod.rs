@@ -30,10 +30,10 @@ pub use list::{Direction, End, Fetched, List, ListLimits, ListMut, ListRef};
 pub use packed::{Digits, Element, Encoded, Packed, PackedLimits};
 pub use set::{BigSet, SetLimits, SetMut, SetRef};
 pub use slab::Slab;
-pub use stream::{Excess, Stream, StreamEntry, StreamId, StreamLimits};
+pub use stream::{Excess, Stream, StreamBlock, StreamEntry, StreamId, StreamLimits};
 pub use table::Table;
 pub use value::ValueMut;
-pub use zset::{BigZset, Extreme, Inserted, LexEnd, LexRange, ScoreRange, Update, ZsetMut, ZsetRef};
+pub use zset::{BigZset, Extreme, Inserted, LexEnd, LexRange, ScoreRange, Update, ZsetMut, ZsetPacked, ZsetRef};
 
 /// The hash of a key, field or member: what every [`Table`] of byte strings is addressed by.
 #[inline]

@@ -198,6 +198,17 @@ impl<T> Table<T> {
         next
     }
 
+    /// The places of the values of one segment, and the position of the next one, as [`scan`](Self::scan) walks. After a merge some come again.
+    pub fn slots_at(&self, position: u64) -> (impl Iterator<Item = Slot> + use<T>, u64) {
+        let (segment, next, len) = if self.len == 0 {
+            (0, 0, 0)
+        } else {
+            let (segment, _, next) = self.shape.interval(position);
+            (segment as u32, next, self.segment(segment).len() as u32)
+        };
+        ((0..len).map(move |index| Slot { segment, index }), next)
+    }
+
     /// Visits the marked values of one segment, hands those that `visit` gives up to `sink`, and returns the next
     /// position as [`scan`](Self::scan) does, with the number of values visited.
     pub fn sweep_marked(

@@ -16,11 +16,13 @@ pub mod bank;
 pub mod check;
 pub mod cycles;
 pub mod drive;
+pub mod log;
 pub mod mixed;
 pub mod model;
 pub mod queue;
 pub mod world;
 
+use kora_runtime::config::AppendFsync;
 use kora_runtime::random::Random;
 use kora_runtime::resp::number::parse_i64;
 use kora_runtime::shard::fault::{Fault, Remains};
@@ -41,11 +43,13 @@ pub struct Shape {
     pub commands: usize,
     /// What is broken on purpose.
     pub fault: Option<Fault>,
+    /// Whether the shards log, and by which setting of `appendfsync`.
+    pub log: Option<AppendFsync>,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { shards: 4, clients: 4, commands: 7, fault: None }
+        Self { shards: 4, clients: 4, commands: 7, fault: None, log: None }
     }
 }
 

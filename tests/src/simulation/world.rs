@@ -13,10 +13,13 @@ use kora_runtime::keyspace::typed::random_state;
 use kora_runtime::resp::value::skip_value;
 use kora_runtime::shard::clients::{Client, Peer};
 use kora_runtime::shard::fault::Remains;
+use kora_runtime::shard::journal::Batch;
 use kora_runtime::shard::message::Envelope;
+use kora_runtime::shard::replay::ReplayError;
 use kora_runtime::shard::{Shard, ShardOptions};
 
 use super::Shape;
+use super::log::Log;
 use crate::resp::encode;
 
 /// A process in which no time passes and nothing can be asked for.
@@ -60,6 +63,8 @@ pub struct World {
     idle: Vec<bool>,
     /// Shards whose tick has not ended.
     in_tick: Vec<bool>,
+    /// What each shard has logged; empty when they do not.
+    logs: Vec<Log>,
 }
 
 fn peer_of(client: usize) -> Peer {
@@ -71,6 +76,7 @@ enum Move {
     Deliver(usize, usize),
     EndTick(usize),
     Wake(usize),
+    Sync(usize),
 }
 
 const START_MS: u64 = 1_000_000;
@@ -83,6 +89,7 @@ impl World {
 
     /// An empty world in a process of the caller's.
     pub fn in_process(seed: u64, shape: Shape, host: Arc<dyn Host>) -> Self {
+        let default = Config::default();
         let mut shards: Vec<Shard> = (0..shape.shards)
             .map(|id| {
                 let (extensions, busy_extensions) = kora_ext::extensions(id);
@@ -91,7 +98,7 @@ impl World {
                     shards: shape.shards,
                     seeds: random_state([seed, 2, 3, 4]),
                     random_seed: seed + id as u64,
-                    config: Config::default(),
+                    config: Config { appendfsync: shape.log.unwrap_or(default.appendfsync), ..default.clone() },
                     host: Arc::clone(&host),
                     now_ms: START_MS,
                     extensions,
@@ -102,6 +109,10 @@ impl World {
         if let Some(fault) = shape.fault {
             shards.iter_mut().for_each(|shard| shard.plant(fault));
         }
+        if shape.log.is_some() {
+            shards.iter_mut().for_each(|shard| shard.start_log(1));
+        }
+        let logs = shape.log.map_or_else(Vec::new, |_| shards.iter().map(|_| Log::default()).collect());
         let clients = (0..shape.clients)
             .map(|client| {
                 let shard = client % shape.shards;
@@ -113,7 +124,7 @@ impl World {
         let traced = std::env::var_os("KORA_TRACE").is_some();
         let (looked_at, replies) = (Vec::new(), Vec::new());
         let (begun, idle) = (vec![Vec::new(); shape.clients], vec![false; shape.clients]);
-        Self { in_tick, shards, ways, clients, looked_at, traced, now_ms: START_MS, replies, begun, idle }
+        Self { in_tick, shards, ways, clients, looked_at, traced, now_ms: START_MS, replies, begun, idle, logs }
     }
 
     /// A client sends a command.
@@ -156,7 +167,8 @@ impl World {
             !self.in_tick[*at]
                 && self.shards[*at].next_deadline_ms().is_some_and(|deadline_ms| deadline_ms <= self.now_ms)
         };
-        ticks.chain(arrivals).chain(shards.clone().filter(due).map(Move::Wake)).collect()
+        let syncs = (0..self.logs.len()).filter(|&at| self.logs[at].may_sync()).map(Move::Sync);
+        ticks.chain(arrivals).chain(shards.clone().filter(due).map(Move::Wake)).chain(syncs).collect()
     }
 
     /// How many things may happen next.
@@ -182,8 +194,25 @@ impl World {
                 let ways = &mut self.ways[at];
                 self.shards[at].end_tick(&mut |to, envelope| ways[to].push_back(envelope));
                 self.in_tick[at] = false;
+                self.write_log(at);
                 self.collect(at);
             }
+            Move::Sync(at) if !self.logs[at].is_syncing() => self.logs[at].begin_sync(),
+            Move::Sync(at) => {
+                let Some(lsn) = self.logs[at].end_sync() else { return };
+                self.trace(|| format!("{at} has {lsn} records on disk"));
+                self.enter_tick(at);
+                self.shards[at].log_synced(lsn);
+            }
+        }
+    }
+
+    /// Writes what a shard has logged in this tick.
+    fn write_log(&mut self, at: usize) {
+        if self.shards[at].has_log() {
+            let batch = self.shards[at].take_log(Batch::default());
+            self.trace(|| format!("{at} writes {} records", batch.count));
+            self.logs[at].append(&batch);
         }
     }
 
@@ -210,7 +239,9 @@ impl World {
     /// Lets a client read what its shard has for it now. A big message comes in pieces.
     fn take_output(&mut self, client: usize) {
         let (at, session) = self.place(client);
-        let output = std::mem::take(self.shards[at].output(session));
+        let sendable_bytes = self.shards[at].sendable_bytes(session);
+        let waiting = self.shards[at].output(session);
+        let output: Vec<u8> = waiting.drain(..waiting.len().min(sendable_bytes)).collect();
         if output.is_empty() {
             return;
         }
@@ -337,6 +368,19 @@ impl World {
         self.clients[client] = Some((shard, self.shards[shard].open(peer_of(client))));
         self.begun[client].clear();
         self.in_tick[shard] = true;
+    }
+
+    /// What the shards have logged.
+    pub fn logs(&self) -> &[Log] {
+        &self.logs
+    }
+
+    /// Runs a record of a shard's log on the same shard of this world, which does not log itself.
+    ///
+    /// # Errors
+    /// When the record cannot be replayed.
+    pub fn replay(&mut self, shard: usize, payload: &[u8]) -> Result<usize, ReplayError> {
+        self.shards[shard].replay(payload)
     }
 
     /// The shards, to look at.

@@ -70,12 +70,21 @@ pub(super) fn expire(
         Ok(deadline_ms) if deadline_ms > cx.now_ms() => {
             cx.set_expiry_ms(key, Some(deadline_ms));
             cx.changed(Event::Expire, key);
+            log_deadline(cx, key, deadline_ms);
         }
         _ => {
             cx.remove(key);
+            cx.log(CommandId::Del, &[key]);
         }
     }
     Ok(1)
+}
+
+/// Logs when a key expires.
+pub(in crate::handlers) fn log_deadline(cx: &mut ShardCx<'_>, key: &[u8], deadline_ms: u64) {
+    if cx.logs() {
+        cx.log(CommandId::Pexpireat, &[key, itoa::Buffer::new().format(deadline_ms).as_bytes()]);
+    }
 }
 
 /// What TTL and its kin say of a key: `of` its expiry, -1 without one, -2 without the key.

@@ -13,8 +13,9 @@ use crate::keyspace::typed::Set;
 use crate::limits::REPLY_BYTES_MAX;
 use crate::reply::ReplyBuf;
 use crate::shard::cx::ShardCx;
+use crate::table::CommandId;
 use crate::types::chance::{self, Selection};
-use crate::types::{Element, SetRef};
+use crate::types::{Digits, Element, SetRef};
 
 /// Bytes of the shortest bulk string, `$0\r\n\r\n`.
 const BULK_BYTES_MIN: usize = 6;
@@ -37,7 +38,7 @@ pub(super) fn pop_several(
     count: u64,
     reply: &mut ReplyBuf,
 ) -> Result<(), CommandError> {
-    let random = cx.random();
+    let (random, logs) = (cx.random(), cx.logs());
     let Some(mut set) = cx.write::<Set>(key)? else {
         reply.set(0);
         return Ok(());
@@ -48,14 +49,24 @@ pub(super) fn pop_several(
     if count == 0 {
         return Ok(());
     }
+    let mut popped: Vec<Vec<u8>> = Vec::new();
     if count == len {
         set.as_ref().iter().for_each(|member| reply.put_bulk(&member.into()));
     } else {
-        set.pop_several(count, random, |member| reply.put_bulk(&member.into()));
+        set.pop_several(count, random, |member| {
+            reply.put_bulk(&member.into());
+            if logs {
+                popped.push(member.bytes(&mut Digits::new()).to_vec());
+            }
+        });
     }
     cx.changed(Event::Spop, key);
     if count == len {
         cx.remove_emptied(key);
+        cx.log(CommandId::Del, &[key]);
+    } else if logs {
+        let words: Vec<&[u8]> = std::iter::once(key).chain(popped.iter().map(Vec::as_slice)).collect();
+        cx.log(CommandId::Srem, &words);
     }
     Ok(())
 }

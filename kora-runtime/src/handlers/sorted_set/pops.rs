@@ -11,6 +11,7 @@ use crate::keyspace::Event;
 use crate::keyspace::typed::Zset;
 use crate::reply::ReplyBuf;
 use crate::shard::cx::ShardCx;
+use crate::table::CommandId;
 use crate::types::{Extreme, ZsetRef};
 
 /// How popped members are written.
@@ -48,9 +49,9 @@ pub(super) fn take(
             Members::open_pairs(reply, count)
         }
     };
-    let (order, ranks, event) = match extreme {
-        Extreme::Min => (Order::Ascending, 0..count, Event::ZpopMin),
-        Extreme::Max => (Order::Descending, len - count..len, Event::ZpopMax),
+    let (order, ranks, event, command) = match extreme {
+        Extreme::Min => (Order::Ascending, 0..count, Event::ZpopMin, CommandId::Zpopmin),
+        Extreme::Max => (Order::Descending, len - count..len, Event::ZpopMax, CommandId::Zpopmax),
     };
     match count {
         0 => return Ok(true),
@@ -66,6 +67,9 @@ pub(super) fn take(
     cx.changed(event, key);
     if count == len {
         cx.remove_emptied(key);
+    }
+    if cx.logs_keys_apart() {
+        cx.log(command, &[key, itoa::Buffer::new().format(count).as_bytes()]);
     }
     Ok(true)
 }

@@ -299,6 +299,25 @@ impl List {
         self.chunks.capacity() * size_of::<Chunk>() + self.chunks.iter().map(Chunk::heap_bytes).sum::<usize>()
     }
 
+    /// Number of chunks: stretches of elements that lie together.
+    pub fn chunks_len(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// Number of elements of a chunk, by its index.
+    pub fn chunk_len(&self, chunk: usize) -> usize {
+        self.chunks[chunk].count()
+    }
+
+    /// Shows the elements of a chunk, by its index. A compressed one is decompressed into `scratch`.
+    pub fn visit_chunk(&self, chunk: usize, scratch: &mut Vec<u8>, mut visit: impl FnMut(Element<'_>)) {
+        let run = self.chunks[chunk].view(scratch);
+        let _ = run.visit(0..run.count, Direction::Forward, &mut |element| {
+            visit(element);
+            ControlFlow::Continue(())
+        });
+    }
+
     #[cfg(test)]
     pub(super) fn chunks(&self) -> impl ExactSizeIterator<Item = &Chunk> {
         self.chunks.iter()

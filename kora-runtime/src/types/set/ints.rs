@@ -29,6 +29,18 @@ impl<'a> Ints<'a> {
         }
     }
 
+    /// Bytes of each.
+    #[inline]
+    pub fn width(self) -> usize {
+        self.width
+    }
+
+    /// All of them as they are stored.
+    #[inline]
+    pub fn stored(self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// How many there are.
     #[inline]
     pub fn len(self) -> usize {

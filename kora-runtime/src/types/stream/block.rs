@@ -14,7 +14,7 @@
 use std::ops::Range;
 
 use super::StreamId;
-use crate::types::packed::{self, Element, Encoded};
+use crate::types::packed::{self, Element, Encoded, Packed};
 
 /// Longest head of an entry, in bytes: three varints.
 const HEAD_BYTES_MAX: usize = 30;
@@ -46,6 +46,16 @@ pub struct StreamEntry<'a> {
 }
 
 impl<'a> StreamEntry<'a> {
+    /// True when its fields are called as [`StreamBlock::names`] says.
+    pub fn has_block_names(&self) -> bool {
+        self.names.is_some()
+    }
+
+    /// What lies with it: its values when it has the names of its block, otherwise names and values by turns.
+    pub fn elements(&self) -> Packed<'a> {
+        Packed(self.elements)
+    }
+
     /// Its fields, name and value, in the order in which they were given.
     pub fn pairs(&self) -> impl Iterator<Item = (Element<'a>, Element<'a>)> + use<'a> {
         let Self { fields, names, elements, .. } = *self;
@@ -67,6 +77,34 @@ impl<'a> StreamEntry<'a> {
             at = end;
             (name, value)
         })
+    }
+}
+
+/// Some entries that lie together.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamBlock<'a> {
+    /// The id that it is found by: of the first entry there was.
+    pub base: StreamId,
+    /// Number of its entries.
+    pub len: usize,
+    /// What most of its entries call their fields.
+    pub names: Packed<'a>,
+    block: &'a Block,
+}
+
+impl<'a> StreamBlock<'a> {
+    pub(super) fn of(base: StreamId, block: &'a Block) -> Self {
+        Self { base, len: block.len(), names: Packed(&block.bytes[..block.entries_at as usize]), block }
+    }
+
+    /// Number of [`names`](Self::names).
+    pub fn names_len(&self) -> usize {
+        self.block.names as usize
+    }
+
+    /// Its entries in order.
+    pub fn entries(&self) -> impl Iterator<Item = StreamEntry<'a>> + use<'a> {
+        self.block.entries(self.base)
     }
 }
 

@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use self::block::Block;
-pub use self::block::StreamEntry;
+pub use self::block::{StreamBlock, StreamEntry};
 pub use self::id::StreamId;
 use super::big::{Big, Slab};
 use super::list::Direction;
@@ -73,7 +73,7 @@ pub struct Stream {
 }
 
 /// What a new key of this type reads as.
-static EMPTY: Stream = Stream::new();
+pub(crate) static EMPTY: Stream = Stream::new();
 
 impl Stream {
     /// An empty stream.
@@ -198,6 +198,11 @@ impl Stream {
         });
         let tail = self.tail.iter().map(|(base, block)| (*base, block)).filter(move |(base, _)| *base <= to);
         sealed.into_iter().flatten().chain(tail)
+    }
+
+    /// The blocks from the one that this id belongs to on, in order.
+    pub fn blocks_from(&self, from: StreamId) -> impl Iterator<Item = StreamBlock<'_>> {
+        self.blocks(from, StreamId::MAX).map(|(base, block)| StreamBlock::of(base, block))
     }
 
     /// Adds an entry with at least one field. Its id is above [`Stream::last_id`].

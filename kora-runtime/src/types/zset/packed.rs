@@ -76,6 +76,12 @@ pub(super) struct Pair {
 pub struct ZsetPacked<'a>(pub(super) Packed<'a>);
 
 impl<'a> ZsetPacked<'a> {
+    /// The pairs of this payload.
+    #[inline]
+    pub fn of(payload: &'a [u8]) -> Self {
+        Self(Packed(payload))
+    }
+
     /// Number of members.
     pub fn len(self) -> usize {
         self.0.len() / 2

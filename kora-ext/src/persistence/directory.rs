@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use kora_runtime::config::{Locality, PinnedDatabases, Refusal};
 use kora_runtime::limits::{DATABASES, LOCALITY_PATTERN_BYTES_MAX, LOCALITY_PATTERNS_MAX};
+use kora_storage::dir::RealDir;
 use kora_storage::lock::{DirectoryLock, LockError};
 use kora_storage::manifest::{LOCALITY_BYTES_MAX, Manifest, ManifestError};
 
@@ -31,6 +32,14 @@ pub enum DataDirectoryError {
     /// It is in use, or cannot be created or locked.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// It is locked, and cannot be opened.
+    #[error("cannot open {}: {source}", .directory.display())]
+    Open {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Its manifest is damaged, or cannot be read or written.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -68,13 +77,13 @@ pub enum DataDirectoryError {
 pub struct DataDirectory {
     /// The right to use it.
     pub lock: DirectoryLock,
-    /// What holds from now on.
-    pub manifest: Manifest,
+    /// What its files were written by; it holds until they have been loaded.
+    pub found: Manifest,
     /// The rules in it.
     pub rules: Rules,
-    /// What held when it was last used, if keys belong to other shards now; they must be routed anew when they are
-    /// loaded.
-    pub rerouted_from: Option<Manifest>,
+    /// What the running hash makes of its seeds.
+    pub fingerprint: u64,
+    shards: u32,
 }
 
 impl DataDirectory {
@@ -87,26 +96,41 @@ impl DataDirectory {
         fingerprint: impl Fn([u64; 4]) -> u64,
     ) -> Result<Self, DataDirectoryError> {
         let lock = DirectoryLock::acquire(directory)?;
-        let found = Manifest::read(directory)?;
+        let dir = RealDir::open(directory)
+            .map_err(|source| DataDirectoryError::Open { directory: directory.to_owned(), source })?;
+        let found = Manifest::read(&dir)?;
         let rules = match &found {
             Some(found) => Rules::of(found, directory)?,
             None => given.clone(),
         };
         rules.admit(given, directory)?;
-        let routing_seeds = found.as_ref().map_or_else(draw_seeds, |found| found.routing_seeds);
-        let manifest = Manifest {
-            shards,
-            routing_seeds,
-            fingerprint: fingerprint(routing_seeds),
-            locality: rules.locality.to_string(),
-            pinned_databases: rules.pinned_databases.bits(),
+        let found = match found {
+            Some(found) => found,
+            None => {
+                let routing_seeds = draw_seeds();
+                let manifest = Manifest {
+                    shards,
+                    routing_seeds,
+                    fingerprint: fingerprint(routing_seeds),
+                    locality: rules.locality.to_string(),
+                    pinned_databases: rules.pinned_databases.bits(),
+                    incarnation: 0,
+                    generation: 0,
+                    has_log: false,
+                    first_lsns: vec![1; shards as usize],
+                };
+                manifest.write(&dir)?;
+                manifest
+            }
         };
-        let rerouted_from = found.as_ref().filter(|found| **found != manifest).cloned();
-        if found.is_none() || rerouted_from.is_some() {
-            // No file of keys stands beside the manifest yet; once one does, it is loaded before the manifest changes.
-            manifest.write(directory)?;
-        }
-        Ok(Self { lock, manifest, rules, rerouted_from })
+        let fingerprint = fingerprint(found.routing_seeds);
+        Ok(Self { lock, found, rules, fingerprint, shards })
+    }
+
+    /// True when keys live on other shards now than those whose files they are in: they are routed anew when they are loaded, and the manifest changes
+    /// when they have been saved.
+    pub fn is_rerouted(&self) -> bool {
+        self.found.shards != self.shards || self.found.fingerprint != self.fingerprint
     }
 }
 
@@ -159,6 +183,10 @@ mod tests {
         DataDirectory::open(directory, shards, &Rules::default(), |seeds| seeds[0] ^ hash_version)
     }
 
+    fn real(directory: &Path) -> RealDir {
+        RealDir::open(directory).expect("it was made")
+    }
+
     fn rules(locality: &str, pinned_databases: &str) -> Rules {
         Rules {
             locality: locality.parse().expect(locality),
@@ -172,15 +200,15 @@ mod tests {
         let open = |[locality, pinned]: [&str; 2]| {
             DataDirectory::open(place.path(), 2, &rules(locality, pinned), |seeds| seeds[0])
         };
-        let manifest = open(made).expect("a new directory").manifest;
+        let manifest = open(made).expect("a new directory").found;
         let outcome = open(given).map(|directory| {
-            assert_eq!((&directory.manifest, &directory.rerouted_from), (&manifest, &None), "{made:?} {given:?}");
+            assert_eq!((&directory.found, &directory.rerouted_from), (&manifest, &None), "{made:?} {given:?}");
             directory.rules
         });
         let outcome = outcome.map_err(|error| error.to_string().replace(&*place.path().to_string_lossy(), "DIR"));
         let expected = expected.map(|[locality, pinned]| rules(locality, pinned)).map_err(str::to_owned);
         assert_eq!(outcome, expected, "{made:?} {given:?}");
-        assert_eq!(Manifest::read(place.path()).expect("it is whole"), Some(manifest), "{made:?} {given:?}");
+        assert_eq!(Manifest::read(&real(place.path())).expect("it is whole"), Some(manifest), "{made:?} {given:?}");
     }
 
     #[test]
@@ -207,7 +235,7 @@ mod tests {
     #[test]
     fn a_directory_of_the_first_format_has_no_rules() {
         let place = tempfile::tempdir().expect("a temporary directory");
-        let old = include_bytes!("../../kora-storage/tests/golden/manifest-v1.bin");
+        let old = include_bytes!("../../../kora-storage/tests/golden/manifest-v1.bin");
         let path = place.path().join(kora_storage::manifest::FILE_NAME);
         std::fs::write(&path, old).expect("a writable directory");
         let open = |rules| DataDirectory::open(place.path(), 8, &rules, |_| 0x1122_3344_5566_7788);
@@ -222,8 +250,18 @@ mod tests {
         let place = tempfile::tempdir().expect("a temporary directory");
         let check = |locality: &str, pinned_databases, expected: &str| {
             let locality = locality.to_owned();
-            let manifest = Manifest { shards: 2, routing_seeds: [1; 4], fingerprint: 1, locality, pinned_databases };
-            manifest.write(place.path()).expect("a writable directory");
+            let manifest = Manifest {
+                shards: 2,
+                routing_seeds: [1; 4],
+                fingerprint: 1,
+                locality,
+                pinned_databases,
+                incarnation: 0,
+                generation: 0,
+                has_log: false,
+                first_lsns: vec![1; 2],
+            };
+            manifest.write(&real(place.path())).expect("a writable directory");
             let error = open(place.path(), 2, 1).expect_err("nobody knows what it means").to_string();
             assert_eq!(error, format!("{} was made with {expected}", place.path().display()));
         };
@@ -239,30 +277,30 @@ mod tests {
     fn seeds_are_drawn_once_for_a_directory() {
         let place = tempfile::tempdir().expect("a temporary directory");
         let first = open(place.path(), 2, 1).expect("a new directory");
-        assert_eq!((first.manifest.shards, &first.rerouted_from), (2, &None));
-        let manifest = first.manifest.clone();
+        assert_eq!((first.found.shards, &first.rerouted_from), (2, &None));
+        let manifest = first.found.clone();
         drop(first);
 
         let again = open(place.path(), 2, 1).expect("the same directory");
-        assert_eq!((&again.manifest, &again.rerouted_from), (&manifest, &None));
+        assert_eq!((&again.found, &again.rerouted_from), (&manifest, &None));
         drop(again);
 
         let other = tempfile::tempdir().expect("a temporary directory");
         let other = open(other.path(), 2, 1).expect("a new directory");
-        assert_ne!(other.manifest.routing_seeds, manifest.routing_seeds);
+        assert_ne!(other.found.routing_seeds, manifest.routing_seeds);
     }
 
     #[test]
     fn another_number_of_shards_or_another_hash_routes_anew() {
         let place = tempfile::tempdir().expect("a temporary directory");
-        let first = open(place.path(), 2, 1).expect("a new directory").manifest;
+        let first = open(place.path(), 2, 1).expect("a new directory").found;
         let second = open(place.path(), 3, 1).expect("the same directory");
         assert_eq!(second.rerouted_from, Some(first.clone()));
-        assert_eq!(second.manifest, Manifest { shards: 3, ..first.clone() });
+        assert_eq!(second.found, Manifest { shards: 3, first_lsns: vec![1; 3], ..first.clone() });
         drop(second);
         let third = open(place.path(), 3, 2).expect("the same directory");
-        assert_eq!(third.rerouted_from, Some(Manifest { shards: 3, ..first.clone() }));
-        assert_eq!(third.manifest.routing_seeds, first.routing_seeds);
+        assert_eq!(third.rerouted_from, Some(Manifest { shards: 3, first_lsns: vec![1; 3], ..first.clone() }));
+        assert_eq!(third.found.routing_seeds, first.routing_seeds);
         drop(third);
         assert_eq!(open(place.path(), 3, 2).expect("the same directory").rerouted_from, None);
     }

@@ -1,0 +1,319 @@
+//! One shard's log, on the shard's thread.
+//!
+//! Owns: when records are written and when they are synced. Refuses to know: what is in them, how a segment looks (kora-storage).
+//! Start at [`ShardLog::append`], which every tick that logged something calls.
+//!
+//! The shard's thread writes, a thread of the log's own syncs, so that a shard runs on while a sync is under way. While one takes long, what is logged waits
+//! in memory instead of in `write`, which a busy disk may block; the wait is bounded, and so is what a full disk makes us keep.
+//!
+//! - `always`: a sync begins as soon as something was written and none is under way; what comes meanwhile goes with the next.
+//! - `everysec`: a sync begins every second. `no`: the system decides, but for the end.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use kora_runtime::config::AppendFsync;
+use kora_runtime::shard::journal::Batch;
+use kora_storage::log::{LogWriter, PrepareJob, SyncJob};
+
+/// A sync that takes longer than this makes what is logged wait in memory.
+const SLOW_SYNC: Duration = Duration::from_millis(50);
+/// Bytes that wait in memory at most before writes are refused.
+pub const WAITING_BYTES_MAX: usize = 64 << 20;
+/// Prepared bytes below which writes are refused when no more can be prepared: what is under way still fits.
+const RESERVE_BYTES: u64 = 64 << 10;
+/// Buffers up to this size are kept for the next tick.
+const SPARE_BYTES_MAX: usize = 1 << 20;
+
+/// What INFO tells of one shard's log.
+#[derive(Debug, Default)]
+pub struct LogFacts {
+    /// Bytes that are newer than the last snapshot.
+    pub bytes: AtomicU64,
+    /// Bytes that wait to be written.
+    pub waiting: AtomicU64,
+    /// Syncs under way: 0 or 1.
+    pub syncing: AtomicU64,
+    /// Syncs that were due while another was under way.
+    pub delayed: AtomicU64,
+    /// Changes of keys since the last snapshot.
+    pub changes: AtomicU64,
+}
+
+/// What the thread of a log does.
+enum Job {
+    Sync(SyncJob),
+    Prepare(PrepareJob),
+    /// Whoever sent this waits until all before it is done.
+    Rest(mpsc::Sender<()>),
+}
+
+/// What the thread of a log has done.
+pub enum Done {
+    /// What was written up to this record is on disk.
+    Synced(u64),
+    /// A sync failed: what is on disk is not known any more.
+    SyncFailed(io::Error),
+    /// Room was made ahead of the log.
+    Prepared(PrepareJob, io::Result<()>),
+}
+
+/// One shard's log.
+pub struct ShardLog {
+    writer: LogWriter,
+    policy: AppendFsync,
+    jobs: mpsc::Sender<Job>,
+    spare: Vec<u8>,
+    waiting: VecDeque<Batch>,
+    waiting_bytes: usize,
+    sync_since: Option<Instant>,
+    preparing: bool,
+    /// Making room failed, for this reason.
+    no_room: Option<String>,
+    /// Writing failed, for this reason.
+    stuck: Option<String>,
+    /// A sync failed: nothing is ever acknowledged again.
+    poisoned: bool,
+    facts: Arc<LogFacts>,
+}
+
+impl ShardLog {
+    /// A log that goes on with `writer`; `tell` is called on the log's own thread with what was done there.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start(
+        writer: LogWriter,
+        policy: AppendFsync,
+        facts: Arc<LogFacts>,
+        name: &str,
+        tell: impl Fn(Done) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (jobs, received) = mpsc::channel();
+        std::thread::Builder::new().name(format!("log-{name}")).spawn(move || work(&received, &tell))?;
+        Ok(Self {
+            writer,
+            policy,
+            jobs,
+            spare: Vec::new(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            sync_since: None,
+            preparing: false,
+            no_room: None,
+            stuck: None,
+            poisoned: false,
+            facts,
+        })
+    }
+
+    /// An empty batch for the shard to log into.
+    pub fn empty_batch(&mut self) -> Batch {
+        Batch { records: std::mem::take(&mut self.spare), count: 0 }
+    }
+
+    /// Writes a tick's records, or keeps them while the disk is slow or full.
+    pub fn append(&mut self, batch: Batch) {
+        if batch.count == 0 {
+            return self.recycle(batch.records);
+        }
+        self.waiting_bytes += batch.records.len();
+        self.waiting.push_back(batch);
+        let slow = self.sync_since.is_some_and(|since| since.elapsed() > SLOW_SYNC);
+        if !slow {
+            self.write_waiting();
+        }
+        self.publish();
+    }
+
+    /// Writes what waits, until something fails.
+    fn write_waiting(&mut self) {
+        while let Some(batch) = self.waiting.front() {
+            match self.writer.append(&batch.records, batch.count) {
+                Ok(()) => {
+                    self.stuck = None;
+                    self.waiting_bytes -= batch.records.len();
+                    if let Some(batch) = self.waiting.pop_front() {
+                        self.recycle(batch.records);
+                    }
+                }
+                Err(error) => {
+                    self.stuck = Some(error.to_string());
+                    break;
+                }
+            }
+        }
+        if self.policy == AppendFsync::Always {
+            self.sync();
+        }
+        self.prepare();
+    }
+
+    /// Begins a sync, if anything is to be synced and none is under way.
+    pub fn sync(&mut self) {
+        if self.sync_since.is_some() || self.poisoned {
+            return;
+        }
+        if let Some(job) = self.writer.sync_job() {
+            self.sync_since = Some(Instant::now());
+            self.facts.syncing.store(1, Ordering::Relaxed);
+            self.send(Job::Sync(job));
+        }
+    }
+
+    /// What is due every second.
+    pub fn second(&mut self) {
+        match self.policy {
+            AppendFsync::EverySec if self.sync_since.is_some() => {
+                self.facts.delayed.fetch_add(1, Ordering::Relaxed);
+            }
+            AppendFsync::EverySec => self.sync(),
+            AppendFsync::Always | AppendFsync::No => {}
+        }
+    }
+
+    /// Tries again what a full disk has refused.
+    pub fn retry(&mut self) {
+        if self.stuck.is_some() {
+            self.write_waiting();
+            self.publish();
+        }
+        if self.no_room.is_some() {
+            self.prepare();
+        }
+    }
+
+    fn prepare(&mut self) {
+        if !self.preparing
+            && let Some(job) = self.writer.prepare_job()
+        {
+            self.preparing = true;
+            self.send(Job::Prepare(job));
+        }
+    }
+
+    fn send(&self, job: Job) {
+        // The thread ends only when this does.
+        let _ = self.jobs.send(job);
+    }
+
+    /// Takes note of what the log's thread has done. The last record that is known to be on disk, if there is a new one.
+    ///
+    /// # Errors
+    /// When a sync failed: nothing may be acknowledged any more.
+    pub fn done(&mut self, done: Done) -> io::Result<Option<u64>> {
+        match done {
+            Done::Synced(lsn) => {
+                self.sync_since = None;
+                self.facts.syncing.store(0, Ordering::Relaxed);
+                self.writer.synced(lsn);
+                // What has waited for a slow sync.
+                self.write_waiting();
+                self.publish();
+                Ok(Some(lsn))
+            }
+            Done::SyncFailed(error) => {
+                self.poisoned = true;
+                Err(error)
+            }
+            Done::Prepared(job, outcome) => {
+                self.preparing = false;
+                match outcome {
+                    Ok(()) => {
+                        self.writer.prepared(job);
+                        self.no_room = None;
+                        self.prepare();
+                    }
+                    Err(error) => self.no_room = Some(error.to_string()),
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Why nothing more may be logged now.
+    pub fn trouble(&self) -> Option<String> {
+        if self.poisoned {
+            return Some("a sync failed".to_owned());
+        }
+        if self.stuck.is_some() {
+            return self.stuck.clone();
+        }
+        if self.waiting_bytes > WAITING_BYTES_MAX {
+            return Some("the disk is too slow".to_owned());
+        }
+        self.no_room.clone().filter(|_| self.writer.remaining_prepared() < RESERVE_BYTES)
+    }
+
+    /// Follows the `appendfsync` parameter.
+    pub fn set_policy(&mut self, policy: AppendFsync) {
+        if std::mem::replace(&mut self.policy, policy) != policy {
+            // What was written under the old rule is not to wait for a write under the new one.
+            self.sync();
+        }
+    }
+
+    /// Removes what a snapshot has made unnecessary.
+    pub fn retire(&mut self, first_lsn: u64) {
+        if let Err(error) = self.writer.retire(first_lsn) {
+            tracing::warn!("old segments of the log could not be removed: {error}");
+        }
+        self.publish();
+    }
+
+    /// Writes and syncs everything, and ends.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn finish(mut self) -> Result<(), String> {
+        let (sender, rest) = mpsc::channel();
+        self.send(Job::Rest(sender));
+        // An error means that the thread is gone, and with it what it did.
+        let _ = rest.recv();
+        self.write_waiting();
+        if let Some(error) = self.stuck.take() {
+            return Err(error);
+        }
+        let (sender, rest) = mpsc::channel();
+        self.send(Job::Rest(sender));
+        let _ = rest.recv();
+        if self.poisoned {
+            return Err("a sync failed before".to_owned());
+        }
+        self.writer.finish().map_err(|error| error.to_string())
+    }
+
+    fn recycle(&mut self, mut records: Vec<u8>) {
+        if records.capacity() <= SPARE_BYTES_MAX {
+            records.clear();
+            self.spare = records;
+        }
+    }
+
+    fn publish(&self) {
+        self.facts.waiting.store(self.waiting_bytes as u64, Ordering::Relaxed);
+        self.facts.bytes.store(self.writer.bytes(), Ordering::Relaxed);
+    }
+}
+
+/// The log's own thread: does what may block.
+fn work(jobs: &mpsc::Receiver<Job>, tell: &dyn Fn(Done)) {
+    for job in jobs {
+        match job {
+            Job::Sync(job) => match job.run() {
+                Ok(lsn) => tell(Done::Synced(lsn)),
+                Err(error) => tell(Done::SyncFailed(error)),
+            },
+            Job::Prepare(job) => {
+                let outcome = job.run();
+                tell(Done::Prepared(job, outcome));
+            }
+            // Whoever asked may have given up.
+            Job::Rest(sender) => drop(sender.send(())),
+        }
+    }
+}

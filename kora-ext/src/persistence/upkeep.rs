@@ -1,0 +1,227 @@
+//! What a shard's thread does for its log and its part of snapshots.
+//!
+//! Owns: when a log is opened, written, synced and closed; slices of snapshots; when a snapshot is due by itself. Refuses to know: how any of that is done.
+//! Start at [`Driver::write_log`].
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use kora_runtime::shard::Shard;
+use kora_runtime::shard::clients::Peer;
+use kora_runtime::shard::saving::Slice;
+use kora_storage::log::LogOptions;
+
+use super::log::{Done, ShardLog};
+use super::store::{Fatal, Store};
+use crate::driver::{Driver, Mail, Outlet};
+
+/// How long slices of a snapshot run before others on the thread have their turn.
+const SAVING_TURN: Duration = Duration::from_micros(200);
+/// How long to wait for the disk when a snapshot's bytes pile up.
+const NO_ROOM_PAUSE: Duration = Duration::from_millis(1);
+/// After a snapshot that failed, the next one by itself is begun no sooner than this.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+impl Driver {
+    /// Appends what the shard has logged, before anything else of the tick leaves the process.
+    #[inline]
+    pub(crate) fn write_log(&self, shard: &mut Shard) {
+        if shard.has_log() {
+            self.append(shard);
+        }
+    }
+
+    fn append(&self, shard: &mut Shard) {
+        if let Some(log) = &mut *self.log.borrow_mut() {
+            let empty = log.empty_batch();
+            log.append(shard.take_log(empty));
+            self.tell_trouble(log);
+        }
+    }
+
+    fn tell_trouble(&self, log: &ShardLog) {
+        if let Some(store) = self.store() {
+            store.set_trouble(self.id(), log.trouble());
+        }
+    }
+
+    /// Begins to log with the record of this number.
+    pub(crate) fn open_log(self: &Rc<Self>, next_lsn: u64) -> Result<(), String> {
+        let Some(store) = self.store() else { return Ok(()) };
+        let (segment_bytes, policy) = self.look(|shard| {
+            let config = &shard.core().config;
+            (config.log_segment_bytes, config.appendfsync)
+        });
+        let standard = LogOptions::default();
+        let zero_ahead_bytes = standard.zero_ahead_bytes.min(segment_bytes / 4);
+        let options = LogOptions { segment_bytes, zero_ahead_bytes };
+        let writer = store.log_writer(self.id(), next_lsn, options).map_err(|error| error.to_string())?;
+        let mailbox = self.mailbox();
+        let tell = move |done: Done| {
+            // A shard that has stopped has synced everything itself.
+            let _ = mailbox.send(Mail::Task(Box::new(move |driver| driver.log_done(done))));
+        };
+        let facts = Arc::clone(store.log_facts(self.id()));
+        let log = ShardLog::start(writer, policy, facts, &self.id().to_string(), tell).map_err(|error| error.to_string())?;
+        *self.log.borrow_mut() = Some(log);
+        self.tick(|shard| shard.start_log(next_lsn));
+        Ok(())
+    }
+
+    /// The log's own thread has done something.
+    fn log_done(self: &Rc<Self>, done: Done) {
+        let outcome = match &mut *self.log.borrow_mut() {
+            Some(log) => {
+                let outcome = log.done(done);
+                self.tell_trouble(log);
+                outcome
+            }
+            None => return,
+        };
+        match outcome {
+            Ok(Some(lsn)) => self.tick(|shard| shard.log_synced(lsn)),
+            Ok(None) => {}
+            Err(error) => {
+                if let Some(store) = self.store() {
+                    store.fail(Fatal::Sync, &format!("the log of shard {} could not be synced: {error}", self.id()));
+                }
+            }
+        }
+    }
+
+    /// True when the shard's changes are logged.
+    pub(crate) fn is_logging(&self) -> bool {
+        self.log.borrow().is_some()
+    }
+
+    /// Removes what a snapshot has made unnecessary.
+    pub(crate) fn retire_log(&self, first_lsn: u64) {
+        if let Some(log) = &mut *self.log.borrow_mut() {
+            log.retire(first_lsn);
+        }
+    }
+
+    /// Asks for a sync now, whatever the setting.
+    pub(crate) fn sync_log(&self) {
+        if let Some(log) = &mut *self.log.borrow_mut() {
+            log.sync();
+        }
+    }
+
+    /// Ends the log: everything is on disk when this returns.
+    pub(crate) fn close_log(&self) {
+        self.flush();
+        let log = self.log.borrow_mut().take();
+        if let Some(log) = log
+            && let Err(error) = log.finish()
+        {
+            tracing::error!("the log of shard {} could not be finished: {error}", self.id());
+        }
+        self.tick(Shard::stop_log);
+    }
+
+    /// What is due ten times a second.
+    pub(crate) fn keep_up(self: &Rc<Self>) {
+        let Some(store) = self.store() else { return };
+        let (changes, policy) = self.look(|shard| {
+            let core = shard.core();
+            (core.stats.dirty.saturating_sub(core.stats.dirty_at_snapshot), core.config.appendfsync)
+        });
+        store.log_facts(self.id()).changes.store(changes, Ordering::Relaxed);
+        if let Some(log) = &mut *self.log.borrow_mut() {
+            log.set_policy(policy);
+            log.retry();
+            self.tell_trouble(log);
+        }
+        if self.id() == 0 {
+            self.save_when_due(&Arc::clone(store));
+        }
+    }
+
+    fn save_when_due(self: &Rc<Self>, store: &Arc<Store>) {
+        let facts = store.facts();
+        if facts.loading || facts.snapshot_running_seconds.is_some() {
+            return;
+        }
+        if !facts.last_snapshot_ok && !store.snapshots().may_try_again(AFTER_FAILURE) {
+            return;
+        }
+        let now = store.unix_seconds();
+        let since = now.saturating_sub(facts.last_snapshot_unix_seconds);
+        let due = self.look(|shard| {
+            let config = &shard.core().config;
+            let grown = config.auto_aof_rewrite_percentage > 0
+                && facts.log_bytes >= config.auto_aof_rewrite_min_size
+                && facts.log_bytes - facts.log_base_bytes.min(facts.log_bytes)
+                    >= facts.log_base_bytes.saturating_mul(config.auto_aof_rewrite_percentage as u64) / 100;
+            config.save.due(since, store.changes()) || (facts.log_on && grown)
+        });
+        if due || store.changes_its_mind() || store.is_asked_to_save() {
+            let session = self.run_internal(&[b"BGSAVE"], |_| {});
+            self.close(session);
+        }
+    }
+
+    /// Runs a command for the process itself, in a session that the caller closes when the reply has come.
+    pub(crate) fn run_internal(self: &Rc<Self>, words: &[&[u8]], reply: impl Fn(&[u8]) + 'static) -> u32 {
+        struct Reader<F>(F);
+        impl<F: Fn(&[u8])> Outlet for Reader<F> {
+            fn write(&self, output: &[u8]) -> usize {
+                self.0(output);
+                output.len()
+            }
+            fn wake(&self) {}
+            fn shut(&self) {}
+        }
+        let peer =
+            Peer { addr: "internal:0".to_owned(), laddr: "internal:0".to_owned(), fd: -1, unix: false, origin: 0 };
+        let session = self.open(peer, Rc::new(Reader(reply)));
+        let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+        for word in words {
+            bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+            bytes.extend_from_slice(word);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        self.tick(|shard| {
+            shard.trust(session);
+            shard.input(session).extend_from_slice(&bytes);
+            shard.run(session);
+        });
+        session
+    }
+
+    /// Syncs every second.
+    pub(crate) async fn sync_forever(self: Rc<Self>) {
+        let mut rhythm = tokio::time::interval(Duration::from_secs(1));
+        rhythm.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            rhythm.tick().await;
+            if let Some(log) = &mut *self.log.borrow_mut() {
+                log.second();
+            }
+        }
+    }
+
+    /// Goes on with a snapshot, a few slices at a time between other work.
+    pub(crate) async fn save_forever(self: Rc<Self>) {
+        loop {
+            self.saving.notified().await;
+            loop {
+                let began = Instant::now();
+                let slice = loop {
+                    let slice = self.tick(Shard::save_slice);
+                    if slice != Slice::More || began.elapsed() > SAVING_TURN {
+                        break slice;
+                    }
+                };
+                match slice {
+                    Slice::Idle => break,
+                    Slice::More => tokio::task::yield_now().await,
+                    Slice::Full => tokio::time::sleep(NO_ROOM_PAUSE).await,
+                }
+            }
+        }
+    }
+}

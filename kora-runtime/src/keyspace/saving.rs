@@ -1,0 +1,214 @@
+//! A database on its way into a snapshot, a slice at a time, while commands go on changing it.
+//!
+//! Owns: which entries are still to be saved, and their bytes. Refuses to know: files, other shards, when a slice is due.
+//! Start at [`Database::begin_saving`] and [`Database::save_some`].
+//!
+//! Every entry has a *side*, one bit, and its database says which side is the present one. A snapshot's cut turns the database's side over: all entries
+//! are on the old side then, and still to be saved. An entry comes over when the slices reach it, or just before it is changed, whichever is first; one that is
+//! new is on the present side from the start, because it was not there at the cut. Nothing else is kept about what has been saved, and when the
+//! slices are through, every entry is on the present side.
+//!
+//! A large value is saved in pieces. A command that is about to change it in the middle has the rest saved first.
+
+use std::collections::VecDeque;
+
+use ahash::RandomState;
+
+use super::Database;
+use crate::config::MaxmemoryPolicy;
+use crate::limits;
+use crate::rdb::{EncodeOptions, Usage, ValueEncoder, ValueView};
+use crate::types::hash_of;
+use crate::types::table::Slot;
+
+/// What entries are written with.
+#[derive(Debug, Clone, Copy)]
+pub struct SaveOptions {
+    /// How values are written.
+    pub encode: EncodeOptions,
+    /// How much of their use is told.
+    pub policy: MaxmemoryPolicy,
+    /// `lfu-decay-time`.
+    pub decay_minutes: u64,
+    /// The time of the cut, Unix milliseconds.
+    pub now_ms: u64,
+}
+
+/// What is being saved of one database.
+pub(super) struct Saving {
+    /// The database's number at the cut.
+    number: u8,
+    options: SaveOptions,
+    encoder: ValueEncoder,
+    /// Whole entries, and the pieces of the one that is in the middle.
+    out: Vec<u8>,
+    /// Entries that were changed while one is in the middle; they go behind it.
+    aside: Vec<u8>,
+    aside_encoder: ValueEncoder,
+    /// Where the slices are in the table; `None` when they are through.
+    position: Option<u64>,
+    /// Large values that the slices have met.
+    large: VecDeque<Box<[u8]>>,
+    /// The one that is in the middle, once its beginning is written.
+    current: Option<Box<[u8]>>,
+    keys: u64,
+}
+
+impl std::fmt::Debug for Saving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Saving").field("number", &self.number).field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
+
+/// What one slice has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Saved {
+    /// The database's number at the cut.
+    pub number: u8,
+    /// All is saved.
+    pub done: bool,
+    /// Keys saved so far.
+    pub keys: u64,
+}
+
+impl Database {
+    /// The cut: what is here now is to be saved. `number` is what the file calls this database.
+    pub fn begin_saving(&mut self, number: u8, options: SaveOptions) {
+        assert!(self.saving.is_none(), "one snapshot at a time");
+        self.side = !self.side;
+        if self.is_empty() {
+            return;
+        }
+        self.saving = Some(Box::new(Saving {
+            number,
+            options,
+            encoder: ValueEncoder::new(options.encode),
+            out: Vec::new(),
+            aside: Vec::new(),
+            aside_encoder: ValueEncoder::new(options.encode),
+            position: Some(0),
+            large: VecDeque::new(),
+            current: None,
+            keys: 0,
+        }));
+    }
+
+    /// True while entries are to be saved.
+    pub fn is_saving(&self) -> bool {
+        self.saving.is_some()
+    }
+
+    /// Saves another slice: some entries, or a piece of a large value. Appends what is ready to `out`; `None` when nothing is being saved here.
+    pub fn save_some(&mut self, seeds: &RandomState, out: &mut Vec<u8>) -> Option<Saved> {
+        let mut saving = self.saving.take()?;
+        let done = !self.save_slice(&mut saving, seeds);
+        out.append(&mut saving.out);
+        if saving.current.is_none() {
+            out.append(&mut saving.aside);
+        }
+        let saved = Saved { number: saving.number, done, keys: saving.keys };
+        if !done {
+            self.saving = Some(saving);
+        }
+        Some(saved)
+    }
+
+    /// Saves a slice; false when there is nothing left.
+    fn save_slice(&mut self, saving: &mut Saving, seeds: &RandomState) -> bool {
+        let next = saving.current.clone().or_else(|| saving.large.pop_front());
+        if let Some(key) = next {
+            // It may have been saved, or removed, before its turn.
+            let unsaved = |slot: &Slot| self.table.get(*slot).side() != self.side;
+            if let Some(slot) = self.find(hash_of(seeds, &key), &key).filter(unsaved) {
+                self.save_piece(saving, slot, limits::SAVE_SLICE_BYTES);
+            }
+            return true;
+        }
+        let Some(mut position) = saving.position else { return false };
+        let mut looked = 0;
+        while looked < limits::SAVE_SLICE_KEYS && saving.out.len() < limits::SAVE_SLICE_BYTES {
+            let (slots, next) = self.table.slots_at(position);
+            for slot in slots {
+                looked += 1;
+                let entry = self.table.get(slot);
+                if entry.side() == self.side {
+                    continue;
+                }
+                let large =
+                    entry.kind().is_big() && self.bigs.get(entry.handle()).len() > limits::SAVE_WHOLE_ELEMENTS_MAX;
+                if large {
+                    saving.large.push_back(entry.key().into());
+                } else {
+                    self.save_whole(saving, slot);
+                }
+            }
+            position = next;
+            if position == 0 {
+                saving.position = None;
+                return true;
+            }
+        }
+        saving.position = Some(position);
+        true
+    }
+
+    /// Saves an entry in one go.
+    fn save_whole(&mut self, saving: &mut Saving, slot: Slot) {
+        let in_the_middle = saving.current.is_some();
+        let (out, encoder) = if in_the_middle {
+            (&mut saving.aside, &mut saving.aside_encoder)
+        } else {
+            (&mut saving.out, &mut saving.encoder)
+        };
+        let entry = self.table.get(slot);
+        if !entry.is_fenced() {
+            let usage = usage(entry.access(), saving.options);
+            let value = ValueView::of_entry(entry, &self.bigs);
+            encoder.encode_entry(out, entry.key(), value, entry.expiry_ms(), usage);
+            saving.keys += 1;
+        }
+        self.table.get_mut(slot).set_side(self.side);
+    }
+
+    /// Saves a piece of a large value, the next one of the value that is in the middle or the first of another.
+    fn save_piece(&mut self, saving: &mut Saving, slot: Slot, bytes_max: usize) {
+        let entry = self.table.get(slot);
+        let value = ValueView::of_entry(entry, &self.bigs);
+        if saving.current.is_none() {
+            let usage = usage(entry.access(), saving.options);
+            saving.encoder.encode_head(&mut saving.out, entry.key(), value, entry.expiry_ms(), usage);
+        }
+        if saving.encoder.encode_some(&mut saving.out, value, bytes_max) {
+            saving.keys += 1;
+            saving.current = None;
+            self.table.get_mut(slot).set_side(self.side);
+        } else if saving.current.is_none() {
+            saving.current = Some(entry.key().into());
+        }
+    }
+
+    /// Saves an entry that is about to be changed, if that is still to be done.
+    #[cold]
+    pub(super) fn preserve_now(&mut self, slot: Slot) {
+        if self.table.get(slot).side() == self.side {
+            return;
+        }
+        let Some(mut saving) = self.saving.take() else { return };
+        let entry = self.table.get(slot);
+        if saving.current.as_deref() == Some(entry.key()) {
+            self.save_piece(&mut saving, slot, usize::MAX);
+        } else {
+            self.save_whole(&mut saving, slot);
+        }
+        self.saving = Some(saving);
+    }
+
+    /// Bytes that are saved and have not been taken.
+    pub fn saved_bytes(&self) -> usize {
+        self.saving.as_ref().map_or(0, |saving| saving.out.len() + saving.aside.len())
+    }
+}
+
+fn usage(access: u32, options: SaveOptions) -> Usage {
+    Usage::of(access, options.policy, options.decay_minutes, options.now_ms)
+}
