@@ -58,8 +58,16 @@ pub struct PersistenceFacts {
     pub loading_since_unix_seconds: u64,
     /// Bytes that are to be read, and that have been.
     pub loading_bytes: (u64, u64),
+    /// Keys that were loaded when the engine started, and those that had expired by then.
+    pub loaded_keys: (u64, u64),
     /// A snapshot is being written; for how many seconds.
     pub snapshot_running_seconds: Option<u64>,
+    /// Keys that the running snapshot has written, and of about how many.
+    pub snapshot_keys: (u64, u64),
+    /// A snapshot is to begin soon.
+    pub snapshot_scheduled: bool,
+    /// Snapshots that failed since the last good one.
+    pub snapshot_failures: u64,
     /// When the last good snapshot was finished (before the first: when the engine started), Unix seconds.
     pub last_snapshot_unix_seconds: u64,
     /// Seconds that the last snapshot took.

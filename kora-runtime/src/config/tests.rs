@@ -140,6 +140,19 @@ fn what_keeps_data_needs_a_directory() {
 }
 
 #[test]
+fn a_log_that_has_doubled_has_outgrown_its_snapshot() {
+    let config = Config::default();
+    let mib = |count: u64| count << 20;
+    assert!(!config.has_outgrown(mib(64), 0), "the least size is exceeded, not reached");
+    assert!(config.has_outgrown(mib(64) + 1, 0));
+    assert!(config.has_outgrown(mib(200), mib(100)));
+    assert!(!config.has_outgrown(mib(200) - 1, mib(100)));
+    assert!(config.has_outgrown(u64::MAX, 0) && !config.has_outgrown(mib(100), mib(200)));
+    let off = Config { auto_aof_rewrite_percentage: 0, ..Config::default() };
+    assert!(!off.has_outgrown(u64::MAX, 0));
+}
+
+#[test]
 fn a_change_happens_whole_or_not_at_all() {
     let config = Config::default();
     let half = [(b"timeout".as_slice(), b"5".as_slice()), (b"maxclients", b"none")];

@@ -57,9 +57,9 @@ pub fn set(core: &mut Core, pairs: Many<'_, args::ConfigSetPairs<'_>>) -> Result
 
 /// CONFIG RESETSTAT on one shard. The count of changes is no statistic: it says what is not saved, and stays.
 pub fn reset_statistics(core: &mut Core) {
-    let dirty = core.stats.dirty;
+    let (dirty, dirty_at_snapshot) = (core.stats.dirty, core.stats.dirty_at_snapshot);
     core.stats.reset();
-    core.stats.dirty = dirty;
+    (core.stats.dirty, core.stats.dirty_at_snapshot) = (dirty, dirty_at_snapshot);
     core.command_stats.reset();
     core.meter.reset();
     let facts = core.host.facts();

@@ -1,9 +1,10 @@
 //! INFO: what the server tells of itself.
 //!
 //! Owns: where each fact comes from; the reply out of the parts of all shards. Refuses to know: how facts travel (`facts.rs`) and how they
-//! are shown (`sections.rs`). Start at [`part`], which one shard tells, and [`info`], which puts the parts together.
+//! are shown (`sections.rs`, `persistence.rs`). Start at [`part`], which one shard tells, and [`info`], which puts the parts together.
 
 pub mod facts;
+mod persistence;
 pub mod sections;
 
 use self::facts::Facts;
@@ -55,6 +56,9 @@ pub fn part(core: &mut Core, sections: Sections) -> Facts {
     facts.add("total_blocking_keys", core.waiters.keys_len() as u64);
     facts.add("total_watched_keys", core.watches.keys_len() as u64);
     facts.add("lazyfree_pending_objects", core.graveyard.len() as u64);
+    if sections.has(Section::Persistence) {
+        persistence::part(core, &mut facts);
+    }
     if sections.has(Section::Memory) || sections.has(Section::Keyspace) {
         databases(core, &mut facts);
     }
@@ -102,7 +106,6 @@ fn process(core: &Core, facts: &mut Facts) {
     facts.tell("server_time_usec", core.now_ms * 1000);
     facts.tell("uptime_in_seconds", host.uptime_seconds);
     facts.tell("uptime_in_days", host.uptime_seconds / (24 * 60 * 60));
-    facts.tell("started_at", (core.now_ms / 1000).saturating_sub(host.uptime_seconds));
     facts.tell("executable", &host.executable);
     facts.tell("config_file", &host.config_file);
     for (name, seconds) in [

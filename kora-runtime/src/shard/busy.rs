@@ -43,6 +43,7 @@ pub struct Front {
     stats: Stats,
     command_stats: CommandStats,
     logged: Logged,
+    trouble: gate::Trouble,
 }
 
 /// What a unit comes to.
@@ -129,12 +130,15 @@ impl Core {
             stats: std::mem::take(&mut self.stats),
             command_stats: std::mem::take(&mut self.command_stats),
             logged: self.journal.lend(),
+            trouble: std::mem::take(&mut self.trouble),
         })
     }
 
     fn put_front(&mut self, front: Box<Front>) {
-        let Front { config, clients, stats, command_stats, logged } = *front;
+        let Front { config, clients, stats, command_stats, logged, trouble } = *front;
         self.journal.accept(logged);
+        self.trouble = trouble;
+        self.follow_trouble();
         if let Some(config) = config {
             self.config = config;
         }

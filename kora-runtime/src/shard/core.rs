@@ -191,6 +191,8 @@ pub struct Core {
     pub(crate) unblocked: Vec<(u32, Ending)>,
     /// What makes every command stop at the gate: bits of [`gate`].
     pub(super) gate: u8,
+    /// Data is being loaded, or cannot be kept.
+    pub(super) trouble: gate::Trouble,
     /// CLIENT PAUSE.
     pub(super) paused: Option<Pause>,
     /// The client whose command runs, 0 for none: it may not want to hear of its own changes.
@@ -234,6 +236,7 @@ impl Core {
             unwatched: Vec::new(),
             unblocked: Vec::new(),
             gate: gate::OPEN,
+            trouble: gate::Trouble::default(),
             paused: None,
             id,
             shards,
@@ -425,6 +428,11 @@ impl Core {
         let earlier = self.paused.unwrap_or(Pause { until_ms: 0, all: false });
         self.paused = Some(Pause { until_ms: until_ms.max(earlier.until_ms), all: all || earlier.all });
         self.gate |= gate::PAUSED;
+    }
+
+    /// Has the gate follow what keeps the shard from taking commands.
+    pub(super) fn follow_trouble(&mut self) {
+        self.gate = self.gate & !(gate::LOADING | gate::NOT_KEEPING) | self.trouble.gate();
     }
 
     /// Ends a pause. Commands that waited go on after the command that runs.

@@ -1,6 +1,6 @@
 //! What a command has to pass before it is planned, when its client, its row or the shard is in a special state.
 //!
-//! Owns: queueing after MULTI, the keys that WATCH names, CLIENT PAUSE, that subscribers pass by `subscriber.rs`. Refuses to know: how commands are planned and run.
+//! Owns: queueing after MULTI, the keys that WATCH names, CLIENT PAUSE, what is refused while data is loaded or cannot be kept, that subscribers pass by `subscriber.rs`. Refuses to know: how commands are planned and run.
 //! Start at [`Shard::at_the_gate`]. An ordinary command of an ordinary client pays one branch for all of this: see [`OPEN`].
 
 use super::message::{Call, Work, frame_of, write_frame};
@@ -12,6 +12,7 @@ use crate::error::CommandError;
 use crate::limits;
 use crate::reply::{Protocol, ReplyBuf};
 use crate::shard::clients::ReplyMode;
+use crate::shard::core::Core;
 use crate::table::{Access, CommandId, Flags, Route};
 
 /// Bits of a client's, or the shard's, gate: with none set and a row that [`looks_at`] passes over a command walks through.
@@ -27,6 +28,11 @@ pub const BUSY: u8 = 8;
 /// The client has subscribed to something.
 pub const SUBSCRIBED: u8 = 16;
 
+/// What is on disk is being loaded.
+pub const LOADING: u8 = 32;
+/// Nothing can be logged now, or the last snapshot failed.
+pub const NOT_KEEPING: u8 = 64;
+
 /// Rows whose flags alone make them stop at the gate: they wait for others, or run scripts.
 const ROWS: Flags = Flags::BLOCKING.with(Flags::RUNS_SCRIPTS);
 
@@ -34,6 +40,41 @@ const ROWS: Flags = Flags::BLOCKING.with(Flags::RUNS_SCRIPTS);
 #[inline]
 pub fn looks_at(id: CommandId) -> bool {
     id == CommandId::Watch || id.info().flags.intersects(ROWS)
+}
+
+/// What keeps a shard from taking commands; every shard is told, and the client's home decides.
+#[derive(Debug, Default)]
+pub struct Trouble {
+    /// What is on disk is being loaded.
+    loading: bool,
+    /// Why nothing can be logged.
+    log: Option<Box<str>>,
+    /// The last snapshot failed.
+    snapshot: bool,
+}
+
+impl Trouble {
+    /// The bits of the gate.
+    pub(super) fn gate(&self) -> u8 {
+        let not_keeping = self.log.is_some() || self.snapshot;
+        u8::from(self.loading) * LOADING | u8::from(not_keeping) * NOT_KEEPING
+    }
+}
+
+impl Core {
+    /// Why commands that write are refused now: what they wrote would not be kept as the settings promise.
+    pub(super) fn refusal_of_writes(&self) -> Option<CommandError> {
+        let Trouble { log, snapshot, .. } = &self.trouble;
+        if *snapshot && self.config.stop_writes_on_bgsave_error && !self.config.save.is_empty() {
+            return Some(CommandError::Text(
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data \
+                 set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails \
+                 (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
+            ));
+        }
+        let why = log.as_ref()?;
+        Some(CommandError::message(format!("MISCONF Errors writing to the AOF file: {why}")))
+    }
 }
 
 /// What CLIENT PAUSE asked for.
@@ -46,6 +87,24 @@ pub struct Pause {
 }
 
 impl Shard {
+    /// While what is on disk is loaded, only rows that say so are run.
+    pub fn set_loading(&mut self, loading: bool) {
+        self.core.trouble.loading = loading;
+        self.core.follow_trouble();
+    }
+
+    /// Why nothing can be logged, in the system's words; `None` when it can again. Commands that write are refused meanwhile.
+    pub fn set_log_trouble(&mut self, why: Option<String>) {
+        self.core.trouble.log = why.map(String::into_boxed_str);
+        self.core.follow_trouble();
+    }
+
+    /// Whether the last snapshot failed. Commands that write are refused then, if the settings say so.
+    pub fn set_snapshot_trouble(&mut self, failed: bool) {
+        self.core.trouble.snapshot = failed;
+        self.core.follow_trouble();
+    }
+
     /// Looks at a command before it is planned. `None` lets it pass; else it has been dealt with.
     #[cold]
     pub(super) fn at_the_gate(
@@ -61,6 +120,12 @@ impl Shard {
             && self.core.clients.of(index).is_subscribed()
             && self.in_subscriber_mode(index, session, id, argv)
         {
+            return Some(Flow::Next);
+        }
+        if self.core.gate & (LOADING | NOT_KEEPING) != 0
+            && let Some(error) = self.refusal_in_trouble(index, id)
+        {
+            self.reject(index, session, call.protocol, id, &error);
             return Some(Flow::Next);
         }
         if self.is_busy()
@@ -116,6 +181,22 @@ impl Shard {
             return self.start_script(index, session, call, id, argv);
         }
         None
+    }
+
+    /// Refuses what would not be kept, or would be asked of keys that are not there yet. As in Redis, EXEC is what is queued, and PING, by which others find out
+    /// whether a server is well, is refused with what writes.
+    fn refusal_in_trouble(&mut self, index: u32, id: CommandId) -> Option<CommandError> {
+        let multi = self.core.clients.of(index).multi.as_deref().filter(|_| id == CommandId::Exec);
+        let any = |wanted: &dyn Fn(CommandId) -> bool| {
+            wanted(id) || multi.is_some_and(|multi| multi.commands().any(|(queued, _)| wanted(queued)))
+        };
+        let writes = id == CommandId::Ping || any(&|id| id.info().access == Access::Write);
+        let waits = any(&|id| !id.info().flags.contains(Flags::LOADING));
+        if writes && let Some(error) = self.core.refusal_of_writes() {
+            return Some(error);
+        }
+        let loading = self.core.trouble.loading && waits;
+        loading.then_some(CommandError::Text("LOADING Redis is loading the dataset in memory"))
     }
 
     /// Puts a command into its client's transaction.

@@ -68,6 +68,11 @@ impl ShardCx<'_> {
         if !nested.may_write && (info.access == Access::Write || info.flags.contains(Flags::MAY_REPLICATE)) {
             return Err(CommandError::Text("ERR Write commands are not allowed from read-only scripts."));
         }
+        if info.access == Access::Write
+            && let Some(error) = self.core.refusal_of_writes()
+        {
+            return Err(error);
+        }
         if id == CommandId::Select {
             return select(nested, argv, reply);
         }

@@ -51,6 +51,11 @@ impl Facts {
         self.sums.get(name).or_else(|| self.largest.get(name)).copied().unwrap_or(0)
     }
 
+    /// A number that adds up; `None` when no part has it.
+    pub fn sum(&self, name: &str) -> Option<u64> {
+        self.sums.get(name).copied()
+    }
+
     /// A text, empty when no part has it.
     pub fn text(&self, name: &str) -> &str {
         self.texts.get(name).map_or("", String::as_str)

@@ -9,6 +9,7 @@
 use std::fmt::{Display, Write};
 
 use super::facts::Facts;
+use super::persistence;
 use crate::handlers::session::{KORA_VERSION, REDIS_VERSION};
 use crate::keyspace::DATABASES;
 use crate::shard::stats::{CommandStat, Latencies};
@@ -110,7 +111,7 @@ pub fn write(sections: Sections, facts: &Facts) -> String {
             Section::Server => server(facts, &mut text),
             Section::Clients => clients(facts, &mut text),
             Section::Memory => memory(facts, &mut text),
-            Section::Persistence => persistence(facts, &mut text),
+            Section::Persistence => persistence::write(facts, &mut text),
             Section::Stats => stats(facts, &mut text),
             Section::Replication => replication(facts, &mut text),
             Section::Cpu => cpu(facts, &mut text),
@@ -126,24 +127,24 @@ pub fn write(sections: Sections, facts: &Facts) -> String {
     text.0
 }
 
-struct Text(String);
+pub(super) struct Text(String);
 
 impl Text {
-    fn put(&mut self, line: impl Display) {
+    pub(super) fn put(&mut self, line: impl Display) {
         write!(self.0, "{line}\r\n").expect("writing to a String cannot fail");
     }
 
-    fn line(&mut self, name: impl Display, value: impl Display) {
+    pub(super) fn line(&mut self, name: impl Display, value: impl Display) {
         self.put(format_args!("{name}:{value}"));
     }
 
     /// Numbers that are shown under the name they are known by.
-    fn numbers(&mut self, facts: &Facts, names: &[&str]) {
+    pub(super) fn numbers(&mut self, facts: &Facts, names: &[&str]) {
         names.iter().for_each(|name| self.line(name, facts.number(name)));
     }
 
     /// Texts that are shown under the name they are known by.
-    fn texts(&mut self, facts: &Facts, names: &[&str]) {
+    pub(super) fn texts(&mut self, facts: &Facts, names: &[&str]) {
         names.iter().for_each(|name| self.line(name, facts.text(name)));
     }
 
@@ -153,7 +154,7 @@ impl Text {
         self.line(format_args!("{name}_human"), human(bytes));
     }
 
-    fn zeros(&mut self, names: &[&str]) {
+    pub(super) fn zeros(&mut self, names: &[&str]) {
         names.iter().for_each(|name| self.line(name, 0));
     }
 }
@@ -224,23 +225,6 @@ fn memory(facts: &Facts, text: &mut Text) {
     text.line("mem_clients_normal", facts.number("client_bytes"));
     text.zeros(&["mem_cluster_links", "mem_aof_buffer", "active_defrag_running"]);
     text.numbers(facts, &["lazyfree_pending_objects"]);
-}
-
-fn persistence(facts: &Facts, text: &mut Text) {
-    text.zeros(&["loading", "async_loading"]);
-    text.line("rdb_changes_since_last_save", facts.number("dirty"));
-    text.zeros(&["rdb_bgsave_in_progress"]);
-    // As in Redis, what was never saved counts as saved at start, when it was empty.
-    text.line("rdb_last_save_time", facts.text("started_at"));
-    text.line("rdb_last_bgsave_status", "ok");
-    text.line("rdb_last_bgsave_time_sec", -1);
-    text.line("rdb_current_bgsave_time_sec", -1);
-    text.zeros(&["rdb_saves", "aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
-    text.line("aof_last_rewrite_time_sec", -1);
-    text.line("aof_current_rewrite_time_sec", -1);
-    text.line("aof_last_bgrewrite_status", "ok");
-    text.line("aof_last_write_status", "ok");
-    text.zeros(&["aof_current_size", "aof_delayed_fsync"]);
 }
 
 fn stats(facts: &Facts, text: &mut Text) {
