@@ -15,6 +15,10 @@ use kora_storage::rdb::{Checksum, Item, RdbFile};
 
 use crate::harness::Bench;
 
+/// The server's, which decides about half of what an entry costs.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const MANY: u32 = 1_000_000;
 
 /// A file of `count` keys of 16 bytes, whose values `value` writes.
