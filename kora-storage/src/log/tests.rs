@@ -253,7 +253,6 @@ fn the_log_stays_out_of_a_chunk_that_is_being_zeroed() {
     third.prepared(job);
     third.retire(100).expect("nothing fails");
     assert_eq!(segments(&memory), [10]);
-    memory.sync().expect("nothing fails");
     memory.crash_losing_all();
     let last = inspect(&memory).expect("nothing fails").pop().expect("it is there");
     assert_eq!((last.first_lsn, last.records), (10, 1));

@@ -61,7 +61,9 @@ fn world_manifest(dir: &dyn Dir) -> Manifest {
 
 #[test]
 fn power_may_fail_at_any_moment() {
-    for seed in 0..3000 {
+    // `KORA_SEEDS` makes it longer.
+    let seeds = std::env::var("KORA_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(3000);
+    for seed in 0..seeds {
         power_loss(seed);
     }
 }
