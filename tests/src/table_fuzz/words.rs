@@ -284,7 +284,7 @@ impl<'r> Maker<'r> {
             (_, "function-code") => {
                 self.pick(&[FUNCTIONS, FUNCTIONS, "#!lua name=none\n", "#!lua name=none", SCRIPT]).into()
             }
-            (_, "serialized-value") if self.group == "generic" && self.below(4) > 0 => match self.below(2) {
+            (_, "payload") if self.below(4) > 0 => match self.below(2) {
                 0 => LIST_DUMP.to_vec(),
                 _ => dump_payload(ValueView::Str(StrRef::Int(7))),
             },
