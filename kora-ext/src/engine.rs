@@ -51,7 +51,15 @@ impl EngineOptions {
             *draw = random_u64()?;
         }
         let [a, b, c, d, random_seed] = draws;
-        Ok(Self { shards, config, seeds: [a, b, c, d], random_seed, clock: Clock::System, allocator: None, store: None })
+        Ok(Self {
+            shards,
+            config,
+            seeds: [a, b, c, d],
+            random_seed,
+            clock: Clock::System,
+            allocator: None,
+            store: None,
+        })
     }
 }
 

@@ -11,11 +11,11 @@ use kora_ext::Clock;
 use kora_runtime::host::SaveAtEnd;
 use tokio::signal::unix::{SignalKind, signal};
 
-use kora_ext::persistence::{self, Fatal, Rules, Store, StoreError, StoreOptions, draw_seeds};
 use crate::engine::{self, Attachment};
 use crate::exit::Exit;
 use crate::listen::{ListenError, Listeners};
 use crate::settings::Settings;
+use kora_ext::persistence::{self, Fatal, Rules, Store, StoreError, StoreOptions, draw_seeds};
 
 /// Why a server could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -200,7 +200,9 @@ fn announce(server: &Server) {
         "ready to accept connections"
     );
     match server.engine().host().store() {
-        None => tracing::warn!("without a data directory (--dir) keys are kept in memory only: they are gone when this process ends"),
+        None => tracing::warn!(
+            "without a data directory (--dir) keys are kept in memory only: they are gone when this process ends"
+        ),
         Some(store) => tracing::info!(directory = %store.path().display(), "keys are kept"),
     }
 }

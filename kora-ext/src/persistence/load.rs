@@ -178,7 +178,8 @@ impl<'s> Pace<'s> {
         }
         if self.told.elapsed() > PROGRESS_EVERY {
             let loading = &self.store.loading;
-            let (total, read) = (loading.bytes_total.load(Ordering::Relaxed), loading.bytes_read.load(Ordering::Relaxed));
+            let (total, read) =
+                (loading.bytes_total.load(Ordering::Relaxed), loading.bytes_read.load(Ordering::Relaxed));
             let done = loading.keys.load(Ordering::Relaxed) + loading.records.load(Ordering::Relaxed);
             let per_second = (done - self.keys_told) as f64 / self.told.elapsed().as_secs_f64();
             tracing::info!(
@@ -295,7 +296,8 @@ async fn hand_over(
             if batch.len() >= HANDED_OVER || (!more && !batch.is_empty()) {
                 let batch = std::mem::take(batch);
                 driver.on_shard(owner, move |driver| {
-                    driver.tick(|shard| batch.into_iter().for_each(|(db, key, value)| shard.take_over(db, &key, value)));
+                    driver
+                        .tick(|shard| batch.into_iter().for_each(|(db, key, value)| shard.take_over(db, &key, value)));
                 });
             }
         }

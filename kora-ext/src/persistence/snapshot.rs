@@ -127,7 +127,8 @@ impl Snapshots {
         let (pieces, received) = mpsc::sync_channel(PIECES_MAX);
         let waiting = Arc::new(AtomicUsize::new(0));
         let failed = Arc::new(AtomicBool::new(false));
-        let (thread_store, thread_waiting, thread_failed) = (Arc::clone(store), Arc::clone(&waiting), Arc::clone(&failed));
+        let (thread_store, thread_waiting, thread_failed) =
+            (Arc::clone(store), Arc::clone(&waiting), Arc::clone(&failed));
         let thread = std::thread::Builder::new().name(format!("save-{shard}")).spawn(move || {
             let written = write_part(&thread_store, generation, shard, &received, &thread_waiting, &thread_failed);
             thread_store.snapshots().end_part(&thread_store, written);

@@ -64,7 +64,8 @@ impl Driver {
             let _ = mailbox.send(Mail::Task(Box::new(move |driver| driver.log_done(done))));
         };
         let facts = Arc::clone(store.log_facts(self.id()));
-        let log = ShardLog::start(writer, policy, facts, &self.id().to_string(), tell).map_err(|error| error.to_string())?;
+        let log =
+            ShardLog::start(writer, policy, facts, &self.id().to_string(), tell).map_err(|error| error.to_string())?;
         *self.log.borrow_mut() = Some(log);
         self.tick(|shard| shard.start_log(next_lsn));
         Ok(())

@@ -42,13 +42,6 @@ impl Shard {
         self.core.journal.stop();
     }
 
-    /// tmp
-    pub fn set_loading(&mut self, _: bool) {}
-    /// tmp
-    pub fn set_log_trouble(&mut self, _: Option<String>) {}
-    /// tmp
-    pub fn set_snapshot_trouble(&mut self, _: bool) {}
-
     /// Lets a session of the process itself run whatever it asks for.
     pub fn trust(&mut self, session: u32) {
         self.core.clients.of(session).authenticated = true;
