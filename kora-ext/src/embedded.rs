@@ -85,7 +85,7 @@ impl Database {
             None => None,
             Some(path) => {
                 let rules = Rules { locality: config.locality.clone(), pinned_databases: config.pinned_databases };
-                let options = StoreOptions { path, shards, rules, salvage: false };
+                let options = StoreOptions { path, shards, rules, salvage: false, through: None };
                 Some(Store::open(&options, persistence::fingerprint).map_err(std::io::Error::other)?)
             }
         };

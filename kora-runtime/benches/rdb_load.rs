@@ -15,6 +15,10 @@ use kora_storage::rdb::{Checksum, Item, RdbFile};
 
 use crate::harness::Bench;
 
+/// The server's, which decides about half of what an entry costs.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const MANY: u32 = 1_000_000;
 
 /// A file of `count` keys of 16 bytes, whose values `value` writes.
@@ -38,7 +42,7 @@ fn load(bytes: &[u8], config: &Config, seeds: &RandomState, count: u32) {
     let mut file = RdbFile::open("bench", Box::new(bytes)).expect("a file");
     let mut database = Database::default();
     while let Item::Key(head) = file.next_item().expect("an item") {
-        load_key(&mut file, &head, &mut database, &options).expect("a key");
+        load_key(&mut file, &head, &mut database, &options, options.now_ms).expect("a key");
     }
     assert_eq!(database.len(), count as usize);
 }

@@ -74,7 +74,7 @@ impl Server {
         let rules = Rules { locality: config.locality.clone(), pinned_databases: config.pinned_databases };
         let store = match data_directory {
             Some(path) => {
-                let options = StoreOptions { path, shards, rules, salvage: false };
+                let options = StoreOptions { path, shards, rules, salvage: false, through: None };
                 Some(Store::open(&options, persistence::fingerprint)?)
             }
             None => None,

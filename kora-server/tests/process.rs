@@ -142,10 +142,10 @@ fn a_data_directory_in_use_or_damaged_is_exit_code_4() {
     assert!(log.contains(&format!("is in use by process {}", running.child.id())), "{log}");
     drop(running);
 
-    std::fs::write(place.path().join("kora.manifest"), "KORAMANI\x03").expect("a writable directory");
+    std::fs::write(place.path().join("kora.manifest"), "KORAMANI\x04").expect("a writable directory");
     let (code, log) = run(&arguments);
     assert_eq!(code, 4, "{log}");
-    assert!(log.contains("kora.manifest at offset 8: version 3 is unknown; this Kora reads versions 1 to 2"), "{log}");
+    assert!(log.contains("kora.manifest at offset 8: version 4 is unknown; this Kora reads versions 1 to 3"), "{log}");
 }
 
 #[test]

@@ -310,10 +310,10 @@ pub fn parse_snapshot_name(name: &str) -> Option<(u64, u16)> {
     (snapshot_name(parsed.0, parsed.1) == name).then_some(parsed)
 }
 
-/// Removes what the manifest on disk makes superfluous: files that were never finished, snapshots of other generations,
+/// Removes what the manifest on disk makes superfluous: files that were never finished, snapshots of other generations but the `retain` before the present one,
 /// segments wholly before the first record to replay, and all of them when there is no log. Says how many files went.
 /// Neither a snapshot nor a log may be in writing.
-pub fn sweep(dir: &dyn Dir, manifest: &Manifest) -> Result<u64, ManifestError> {
+pub fn sweep(dir: &dyn Dir, manifest: &Manifest, retain: u64) -> Result<u64, ManifestError> {
     let failed = |doing, name: &str| {
         let path = dir.path().join(name);
         move |source| ManifestError::Io { doing, path, source }
@@ -322,7 +322,9 @@ pub fn sweep(dir: &dyn Dir, manifest: &Manifest) -> Result<u64, ManifestError> {
     let mut superfluous: Vec<&String> = Vec::new();
     for name in &names {
         let is_ours = name.starts_with("log-") || name.starts_with("dump-");
-        let is_other = parse_snapshot_name(name).is_some_and(|(generation, _)| generation != manifest.generation);
+        let is_other = parse_snapshot_name(name).is_some_and(|(generation, _)| {
+            generation > manifest.generation || generation.saturating_add(retain) < manifest.generation
+        });
         let log_is_none =
             parse_segment_name(name).is_some_and(|(shard, _)| !manifest.has_log || u32::from(shard) >= manifest.shards);
         let is_unfinished = name == TEMPORARY_FILE_NAME || (is_ours && name.ends_with(TEMPORARY_SUFFIX));

@@ -41,7 +41,7 @@ impl EmbeddedTarget {
 
 fn open(shards: usize, config: &Config) -> Result<(Database, Clock), String> {
     let clock = Clock::manual();
-    let options = Options { shards, config: config.clone(), clock: clock.clone() };
+    let options = Options { shards, config: config.clone(), clock: clock.clone(), directory: None };
     Ok((Database::open(options).map_err(|error| error.to_string())?, clock))
 }
 

@@ -4,6 +4,7 @@
 //! RESP3. Refuses to know: how Kora is built inside; a server or an embedded engine is a [`run::Target`].
 //! Start at [`transcript`] for the format, at [`run::Target`] to put something new under test.
 
+pub mod crash;
 pub mod expected;
 pub mod kora;
 pub mod oracle;

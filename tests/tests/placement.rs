@@ -25,7 +25,8 @@ fn config(locality: &str, pinned_databases: &str) -> Config {
 }
 
 fn open(shards: usize, locality: &str, pinned_databases: &str) -> Connection {
-    let options = Options { shards, config: config(locality, pinned_databases), clock: Clock::manual() };
+    let options =
+        Options { shards, config: config(locality, pinned_databases), clock: Clock::manual(), directory: None };
     Database::open(options)
         .and_then(|database| database.connect().map_err(std::io::Error::other))
         .expect("an engine starts")

@@ -111,7 +111,8 @@ fn load_all(path: &Path, keys: usize) {
             Item::Database(number) => database = number as usize,
             Item::End => break,
             Item::Key(head) => {
-                let loaded = load_key(&mut file, &head, &mut databases[database], &options).expect("a value");
+                let loaded =
+                    load_key(&mut file, &head, &mut databases[database], &options, options.now_ms).expect("a value");
                 skipped += usize::from(matches!(loaded, Loaded::Skipped(_)));
             }
             _ => {}

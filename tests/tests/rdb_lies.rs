@@ -146,7 +146,8 @@ fn load(bytes: &[u8]) -> Result<(usize, usize), RdbError> {
     loop {
         match file.next_item()? {
             Item::Key(head) => {
-                skipped += usize::from(load_key(&mut file, &head, &mut database, &options)? != Loaded::Key);
+                skipped +=
+                    usize::from(load_key(&mut file, &head, &mut database, &options, options.now_ms)? != Loaded::Key);
             }
             Item::End => break,
             _ => {}

@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use kora_runtime::config::AppendFsync;
 use kora_runtime::shard::fault::Fault;
 use kora_tests::simulation::append::run_append;
 use kora_tests::simulation::bank::run_bank;
@@ -65,6 +66,38 @@ fn transactions_that_append_and_read_make_no_circle() {
 #[test]
 fn elements_that_are_waited_for_go_to_one_client_each_in_order() {
     check("waited_for", 800, Shape { clients: 8, commands: 10, ..Shape::default() }, run_queue);
+}
+
+/// How shards may log; a disk takes its time.
+const LOGS: [AppendFsync; 3] = [AppendFsync::Always, AppendFsync::EverySec, AppendFsync::No];
+
+fn check_with_logs(name: &str, seeds: u64, shape: Shape, run: impl Fn(u64, Shape) -> Result<(), String>) {
+    for log in LOGS {
+        check(name, seeds, Shape { log: Some(log), ..shape }, |seed, shape| {
+            run(seed, shape).map_err(|error| format!("{log:?}: {error}"))
+        });
+    }
+}
+
+#[test]
+fn every_seed_is_strictly_serialisable_while_shards_log() {
+    check_with_logs("while_shards_log", 500, Shape::default(), run_seed);
+}
+
+#[test]
+fn every_reader_of_a_bank_that_logs_sees_the_same_sum() {
+    let shape = Shape { clients: 5, commands: 25, ..Shape::default() };
+    check_with_logs("bank_that_logs", 40, shape, |seed, shape| run_bank(seed, shape).map(|_| ()));
+}
+
+#[test]
+fn transactions_that_are_logged_make_no_circle() {
+    check_with_logs("are_logged", 30, Shape { clients: 8, commands: 60, ..Shape::default() }, run_append);
+}
+
+#[test]
+fn elements_that_are_logged_go_to_one_client_each_in_order() {
+    check_with_logs("elements_that_are_logged", 200, QUEUE, run_queue);
 }
 
 /// The first of `seeds` seeds that notices a planted fault.

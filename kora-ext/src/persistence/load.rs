@@ -10,7 +10,6 @@
 //! itself. Else the old shards are dealt out; each is filled as a shard of its own, and then hands every key to its new owner. So a record always meets the
 //! keys that it met when it was logged, whatever has changed since. The manifest names the old files until all is saved anew.
 
-use std::fs::File;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,6 +19,7 @@ use kora_runtime::keyspace::Detached;
 use kora_runtime::keyspace::typed::random_state;
 use kora_runtime::shard::loading::{Expired, Progress};
 use kora_runtime::shard::{Shard, ShardOptions};
+use kora_storage::dir::{File, read_at_most};
 use kora_storage::manifest::snapshot_name;
 use kora_storage::rdb::{RdbFile, Source};
 
@@ -92,7 +92,7 @@ fn save_anew(driver: &Rc<Driver>) {
 }
 
 fn begin_incarnation(store: &Arc<Store>) {
-    match store.raise_incarnation() {
+    match store.raise_incarnation().and_then(|()| store.sweep()) {
         Ok(()) => store.on_every_shard(open_log),
         Err(error) => store.fail(Fatal::Loading, &error.to_string()),
     }
@@ -201,13 +201,15 @@ type Reach<'r> = &'r mut dyn FnMut(&mut dyn FnMut(&mut Shard));
 
 /// A file that counts what was read of it.
 struct Counted {
-    file: File,
+    file: Arc<dyn File>,
+    at: u64,
     store: Arc<Store>,
 }
 
 impl Source for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.file.read(buffer)?;
+        let read = read_at_most(&*self.file, buffer, self.at)?;
+        self.at += read as u64;
         self.store.loading.bytes_read.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
@@ -219,9 +221,10 @@ async fn load_files(reach: Reach<'_>, store: &Arc<Store>, old: usize, pace: &mut
     if store.source.generation > 0 {
         let name = snapshot_name(store.source.generation, old as u16);
         let path = store.path().join(&name);
-        let file = File::open(&path).map_err(|error| format!("cannot open {}: {error}", path.display()))?;
-        store.loading.bytes_total.fetch_add(file.metadata().map_or(0, |facts| facts.len()), Ordering::Relaxed);
-        let source = Box::new(Counted { file, store: Arc::clone(store) });
+        let cannot = |error| format!("cannot open {}: {error}", path.display());
+        let file = store.dir().open(&name).map_err(cannot)?;
+        store.loading.bytes_total.fetch_add(file.len().map_err(cannot)?, Ordering::Relaxed);
+        let source = Box::new(Counted { file, at: 0, store: Arc::clone(store) });
         let mut file = RdbFile::open(&path.display().to_string(), source).map_err(|error| error.to_string())?;
         let mut progress = Progress::default();
         // Only a log can bring back to life what has expired by now.

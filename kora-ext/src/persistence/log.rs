@@ -113,7 +113,7 @@ impl ShardLog {
 
     /// An empty batch for the shard to log into.
     pub fn empty_batch(&mut self) -> Batch {
-        Batch { records: std::mem::take(&mut self.spare), count: 0 }
+        Batch { records: std::mem::take(&mut self.spare), ..Batch::default() }
     }
 
     /// Writes a tick's records, or keeps them while the disk is slow or full.

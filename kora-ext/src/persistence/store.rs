@@ -35,6 +35,9 @@ pub struct StoreOptions {
     pub rules: Rules,
     /// What can be kept of a damaged log is kept, and the rest reported, instead of refusing to start.
     pub salvage: bool,
+    /// What the files of keys are reached through instead of directly: a test's way to make a disk slow, full or broken. Lock and manifest stay as they
+    /// are when the directory is taken.
+    pub through: Option<fn(Arc<dyn Dir>) -> Arc<dyn Dir>>,
 }
 
 /// Why a data directory cannot be opened.
@@ -122,13 +125,17 @@ impl Store {
     /// # Errors
     /// When it is in use, damaged, or made with other rules.
     pub fn open(options: &StoreOptions, fingerprint: impl Fn([u64; 4]) -> u64) -> Result<Arc<Self>, StoreError> {
-        let StoreOptions { path, shards, rules, salvage } = options;
+        let StoreOptions { path, shards, rules, salvage, through } = options;
         let count = u32::try_from(*shards).expect("there are at most limits::SHARDS_MAX shards");
         let directory = DataDirectory::open(path, count, rules, fingerprint)?;
         let io = |source| StoreError::Io { path: path.clone(), source };
-        let dir: Arc<dyn Dir> = Arc::new(RealDir::open(path).map_err(io)?);
+        let dir: Arc<dyn Dir> = match through {
+            Some(through) => through(Arc::new(RealDir::open(path).map_err(io)?)),
+            None => Arc::new(RealDir::open(path).map_err(io)?),
+        };
         let source = directory.found.clone();
-        sweep(&*dir, &source)?;
+        // How many older snapshots stay is for the settings, which nobody has read yet.
+        sweep(&*dir, &source, u64::MAX)?;
         let recovered = source
             .has_log
             .then(|| recover(&*dir, &source, if *salvage { Mode::Salvage } else { Mode::Normal }))
@@ -292,7 +299,7 @@ impl Store {
         next.write(&*self.dir)?;
         *manifest = next.clone();
         drop(manifest);
-        self.remove_old_snapshots(generation, next.shards);
+        self.remove_old_snapshots(generation);
         if over {
             self.log_base_bytes.store(0, Ordering::Relaxed);
             let first_lsns = next.first_lsns;
@@ -309,7 +316,7 @@ impl Store {
     }
 
     /// Snapshots that are kept besides the present one are the last ones.
-    fn remove_old_snapshots(&self, generation: u64, _shards: u32) {
+    fn remove_old_snapshots(&self, generation: u64) {
         let retain = self.retain.load(Ordering::Relaxed) as u64;
         let Ok(names) = self.dir.list() else { return };
         for name in names {
@@ -337,6 +344,12 @@ impl Store {
         next.write(&*self.dir)?;
         *manifest = next;
         Ok(())
+    }
+
+    /// Removes what no file that counts needs.
+    pub(super) fn sweep(&self) -> Result<(), ManifestError> {
+        let manifest = self.manifest().clone();
+        sweep(&*self.dir, &manifest, self.retain.load(Ordering::Relaxed) as u64).map(|_| ())
     }
 
     /// From now on the logs belong to the data.

@@ -187,9 +187,14 @@ impl<C: Caller + 'static> Libraries<C> {
         self.heap_bytes_max = bytes.max(super::limits::LUA_HEAP_BYTES_MIN);
     }
 
+    /// The source texts of all libraries.
+    pub fn codes(&self) -> impl Iterator<Item = &[u8]> {
+        self.iter().map(|library| library.code.as_slice())
+    }
+
     /// All libraries in the form that Redis's FUNCTION RESTORE takes.
     pub fn dump(&self) -> Vec<u8> {
-        payload::dump(self.iter().map(|library| library.code.as_slice()))
+        payload::dump(self.codes())
     }
 
     /// Loads the libraries of a dump, ours or Redis's.

@@ -17,6 +17,7 @@ use std::rc::Rc;
 use kora_runtime::extension::Extension;
 use kora_runtime::shard::cx::ShardCx;
 use kora_runtime::shard::message::ShardId;
+use kora_storage::rdb::write::StringWriter;
 
 use self::known::KnownTexts;
 use self::lent::Lent;
@@ -49,5 +50,12 @@ impl Scripting {
 impl Extension for Scripting {
     fn receive(&mut self, _: &mut ShardCx<'_>, _: ShardId, note: &[u8]) {
         self.engine.borrow_mut().known.add(note);
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        let mut strings = StringWriter::new(false);
+        for code in self.engine.borrow().libraries.codes() {
+            strings.function(out, code);
+        }
     }
 }

@@ -348,7 +348,7 @@ fn set_pairs<'e>(
     len: usize,
     options: &DecodeOptions<'_>,
 ) -> Result<(), Damage> {
-    if len % 2 != 0 {
+    if !len.is_multiple_of(2) {
         return Err(Damage::Odd);
     }
     let limits = options.config.hash_limits();
@@ -369,7 +369,7 @@ fn score_pairs<'e>(
     len: usize,
     options: &DecodeOptions<'_>,
 ) -> Result<(), Damage> {
-    if len % 2 != 0 {
+    if !len.is_multiple_of(2) {
         return Err(Damage::Odd);
     }
     let (mut digits, mut before_digits) = (Digits::new(), Digits::new());

@@ -105,7 +105,10 @@ impl Shard {
 
     /// What of an envelope may go at once; the rest waits for what was logged up to now.
     pub(super) fn hold_envelope(&mut self, peer: ShardId, mut envelope: Envelope) -> Envelope {
-        let asks = |message: &TxnMessage| matches!(message, TxnMessage::Sequence { .. } | TxnMessage::Begin { .. });
+        // The end of a watch is no news of a key either, and a later WATCH, which goes as a request, may not overtake it.
+        let asks = |message: &TxnMessage| {
+            matches!(message, TxnMessage::Sequence { .. } | TxnMessage::Begin { .. } | TxnMessage::Unwatch { .. })
+        };
         let requests = std::mem::take(&mut envelope.requests);
         let (asking, telling) = std::mem::take(&mut envelope.messages).into_iter().partition(asks);
         envelope.messages = telling;

@@ -3,7 +3,7 @@
 //! Owns: their bytes and what can be wrong with them. Refuses to know: files and records.
 //! Start at [`Header`].
 //!
-//! Checksums of batches go on from that of the segment's header. Bytes that stand in another segment, or that a client
+//! Checksums of batches go on from that of what the segment's header says of its place. Bytes that stand in another segment, or that a client
 //! sent as a value, therefore never look like a batch of this one.
 
 use super::record::{self, RECORD_BYTES_MIN};
@@ -165,9 +165,9 @@ impl Header {
         })
     }
 
-    /// What the checksums of its batches go on from.
+    /// What the checksums of its batches go on from: all that is known even if the header itself was never written.
     pub(crate) fn seed(&self) -> u32 {
-        number(&self.encode(), CHECKSUM_AT)
+        crc32c::crc32c(&self.encode()[..DURABLE_LSN_AT])
     }
 }
 

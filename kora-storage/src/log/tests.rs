@@ -243,6 +243,7 @@ fn the_log_stays_out_of_a_chunk_that_is_being_zeroed() {
     let mut third = LogWriter::create(Arc::new(failing.clone()), &manifest(), 1, 9, OPTIONS).expect("nothing fails");
     third.append(&plain(800), 1).expect("nothing fails");
     third.rotate().expect("nothing fails");
+    assert_eq!(run_sync(&mut third), 9);
     let job = third.prepare_job().expect("room is short");
     failing.fail_nth(Some(Call::WriteAt), 0, Fault::Full);
     job.run().expect_err("the disk is full");
@@ -250,6 +251,8 @@ fn the_log_stays_out_of_a_chunk_that_is_being_zeroed() {
     third.append(&plain(800), 1).expect("nothing fails");
     assert_eq!(run_sync(&mut third), 10);
     third.prepared(job);
+    third.retire(100).expect("nothing fails");
+    assert_eq!(segments(&memory), [10]);
     memory.crash_losing_all();
     let last = inspect(&memory).expect("nothing fails").pop().expect("it is there");
     assert_eq!((last.first_lsn, last.records), (10, 1));
@@ -298,4 +301,49 @@ fn a_directory_of_the_file_system_does_as_the_one_in_memory() {
     });
     assert_eq!(left, right);
     assert_eq!(left.iter().map(|segment| segment.records).sum::<u64>(), 19);
+}
+
+#[test]
+fn what_a_failed_append_left_is_gone_after_the_next() {
+    let memory = MemoryDir::new();
+    let failing = FailingDir::new(Arc::new(memory.clone()));
+    let mut writer = LogWriter::create(Arc::new(failing.clone()), &manifest(), 1, 1, OPTIONS).expect("nothing fails");
+    failing.fail_nth(Some(Call::WriteAt), 0, Fault::Full);
+    let error = writer.append(&plain(800), 1).expect_err("the disk is full");
+    assert!(error.is_full() && writer.next_lsn() == 1, "{error}");
+    failing.lift();
+    writer.append(&plain(10), 1).expect("there is room");
+    let summary = inspect(&memory).expect("nothing fails").remove(0);
+    assert_eq!((summary.records, summary.problem), (1, None));
+}
+
+#[test]
+fn room_is_made_on_another_thread_while_the_log_goes_on() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let dir: Arc<dyn Dir> = Arc::new(crate::dir::RealDir::open(place.path()).expect("it was made"));
+    let options = LogOptions { segment_bytes: 4 << 20, zero_ahead_bytes: 1 << 20 };
+    let mut writer = LogWriter::create(dir.clone(), &manifest(), 1, 1, options).expect("nothing fails");
+    let (send_job, jobs) = std::sync::mpsc::channel::<PrepareJob>();
+    let (send_back, done) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for job in jobs {
+                job.run().expect("nothing fails");
+                send_back.send(job).expect("it is waited for");
+            }
+        });
+        for lsn in 1..=6000_usize {
+            writer.append(&plain(lsn * 37 % 5000), 1).expect("nothing fails");
+            done.try_iter().for_each(|job| writer.prepared(job));
+            if let Some(job) = writer.prepare_job() {
+                send_job.send(job).expect("it is waited for");
+            }
+        }
+        drop(send_job);
+    });
+    done.iter().for_each(|job| writer.prepared(job));
+    let summaries = inspect(&*dir).expect("nothing fails");
+    assert_eq!(summaries.iter().map(|summary| summary.records).sum::<u64>(), 6000);
+    // Segments end in zeroes at most, whatever was zeroed when.
+    assert!(summaries.iter().all(|summary| summary.problem.is_none()), "{summaries:?}");
 }

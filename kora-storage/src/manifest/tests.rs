@@ -184,14 +184,14 @@ fn what_the_manifest_makes_superfluous_is_swept_away() {
     }
     // A segment that was never written replaces nothing.
     dir.put(&segment_name(0, 10), &[0; 100]);
-    assert_eq!(sweep(&dir, &manifest).expect("nothing fails"), gone.len() as u64);
+    assert_eq!(sweep(&dir, &manifest, 0).expect("nothing fails"), gone.len() as u64);
     let mut expected = kept.to_vec();
     expected.push(segment_name(0, 10));
     expected.sort();
     assert_eq!(dir.list().expect("nothing fails"), expected);
 
     let without = Manifest { has_log: false, ..manifest };
-    assert_eq!(sweep(&dir, &without).expect("nothing fails"), 5, "without a log no segment counts");
+    assert_eq!(sweep(&dir, &without, 0).expect("nothing fails"), 5, "without a log no segment counts");
 }
 
 #[test]

@@ -242,7 +242,11 @@ impl Walk<'_> {
         if let Some(damage) = end.damage {
             return Err(RecoveryError::damaged(self.dir, &candidate.name, end.offset, damage));
         }
-        if end.claims && end.bytes_here == 0 {
+        let next = self.candidates.get(end.at + 1).filter(|_| end.claims && end.bytes_here == 0);
+        if let Some(Candidate { name, header: Err((offset, damage)), .. }) = next {
+            return Err(RecoveryError::damaged(self.dir, name, *offset, damage.clone()));
+        }
+        if next.is_some() {
             return Err(RecoveryError::missing(self.dir, self.shard, self.expected));
         }
         if end.claims {

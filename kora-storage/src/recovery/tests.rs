@@ -61,7 +61,9 @@ fn world_manifest(dir: &dyn Dir) -> Manifest {
 
 #[test]
 fn power_may_fail_at_any_moment() {
-    for seed in 0..3000 {
+    // `KORA_SEEDS` makes it longer.
+    let seeds = std::env::var("KORA_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(3000);
+    for seed in 0..seeds {
         power_loss(seed);
     }
 }
@@ -374,4 +376,48 @@ fn looking_changes_nothing() {
     assert_eq!(count(), before);
     look(&memory, Mode::Normal).expect("nothing is damaged");
     assert_ne!(count(), before, "recovery syncs what it found");
+}
+
+#[test]
+fn the_header_of_an_empty_segment_tells_what_was_on_disk() {
+    let memory = MemoryDir::new();
+    let mut world = World::new(Arc::new(memory.clone()), 1);
+    world.plain(0);
+    world.append(0).expect("nothing fails");
+    world.sync(0).expect("nothing fails");
+    world.writers[0].rotate().expect("nothing fails");
+    let mut bytes = memory.content(SEGMENT).expect("it is there");
+    bytes[80] ^= 1;
+    memory.put(SEGMENT, &bytes);
+    let error = look(&memory, Mode::Normal).expect_err("it was on disk").to_string();
+    assert_eq!(error, format!("memory/{SEGMENT} at offset 56: record 1 is damaged, though it was on disk once"));
+}
+
+#[test]
+fn a_batch_tells_what_was_on_disk_though_its_segment_has_lost_its_header() {
+    let memory = MemoryDir::new();
+    let mut world = World::new(Arc::new(memory.clone()), 1);
+    let name = "log-0000-0000000000000002.wal";
+    let write = |world: &mut World| {
+        world.plain(0);
+        world.append(0).expect("nothing fails");
+    };
+    let headless = || {
+        let copy = memory.copy();
+        let mut bytes = memory.content(name).expect("it is there");
+        bytes[..56].fill(0);
+        copy.put(name, &bytes);
+        copy
+    };
+    write(&mut world);
+    world.sync(0).expect("nothing fails");
+    world.writers[0].rotate().expect("nothing fails");
+    write(&mut world);
+    // So far the segment may have been in the making when power failed.
+    let found = look(&headless(), Mode::Normal).expect("a torn tail");
+    assert_eq!((found.logs[0].next_lsn, found.reports.len()), (2, 1), "{:?}", found.reports);
+    world.sync(0).expect("nothing fails");
+    write(&mut world);
+    let error = look(&headless(), Mode::Normal).expect_err("it was on disk").to_string();
+    assert_eq!(error, format!("memory/{name} at offset 0: the header of the segment is missing"));
 }

@@ -30,11 +30,11 @@ fn load(file: Result<RdbFile<'_>, RdbError>) -> (usize, Option<String>) {
     let (config, seeds) = (Config::default(), random_state([1, 2, 3, 4]));
     let options = DecodeOptions { config: &config, seeds: &seeds, now_ms: 1_700_000_000_000 };
     let mut database = Database::default();
-    let mut read = || {
+    let read = || {
         let mut file = file?;
         loop {
             match file.next_item()? {
-                Item::Key(head) => drop(load_key(&mut file, &head, &mut database, &options)?),
+                Item::Key(head) => drop(load_key(&mut file, &head, &mut database, &options, options.now_ms)?),
                 Item::End => return Ok(()),
                 _ => {}
             }

@@ -70,9 +70,9 @@ fn shown(value: ValueView<'_>) -> String {
         ValueView::Hash(hash) => format!("{:?}", sorted(hash.iter().map(pair))),
         ValueView::Set(set) => format!("{:?}", sorted(set.iter().map(text))),
         ValueView::Zset(zset) => {
-            let members: Vec<String> =
-                zset.iter().map(|(member, score)| format!("{}={score:?}", text(member))).collect();
-            format!("{members:?}")
+            // A big sorted set does not always keep the sign of a zero, which equals the other zero; adding 0 takes it away.
+            let scored = |(member, score): (Element<'_>, f64)| format!("{}={:?}", text(member), score + 0.0);
+            format!("{:?}", zset.iter().map(scored).collect::<Vec<_>>())
         }
         ValueView::Stream(stream) => {
             let mut entries = Vec::new();

@@ -35,7 +35,8 @@ fn read(config: &Config, now_ms: u64) -> Read {
             Item::Database(database) => number = database as usize,
             Item::End => return Read { databases, seeds, left_out },
             Item::Key(head) => {
-                let loaded = load_key(&mut file, &head, &mut databases[number], &options).expect("a value");
+                let loaded =
+                    load_key(&mut file, &head, &mut databases[number], &options, options.now_ms).expect("a value");
                 if loaded != Loaded::Key {
                     left_out.push((String::from_utf8_lossy(file.key()).into_owned(), loaded));
                 }
@@ -141,7 +142,7 @@ fn a_key_that_is_there_twice_is_refused() {
     let mut database = Database::default();
     let mut load = |file: &mut RdbFile<'_>| {
         let Ok(Item::Key(head)) = file.next_item() else { panic!("a key") };
-        load_key(file, &head, &mut database, &options)
+        load_key(file, &head, &mut database, &options, options.now_ms)
     };
     assert_eq!(load(&mut file).expect("the first"), Loaded::Key);
     let error = load(&mut file).expect_err("the second").to_string();

@@ -75,7 +75,7 @@ pub(super) fn open(dir: &Arc<dyn Dir>) -> Result<(Manifest, Recovered, Vec<LogWr
     manifest.incarnation += 1;
     manifest.write(&**dir)?;
     if !manifest.has_log {
-        sweep(&**dir, &manifest)?;
+        sweep(&**dir, &manifest, 0)?;
     }
     let create =
         |log: &crate::recovery::ShardLog| LogWriter::create(dir.clone(), &manifest, log.shard, log.next_lsn, OPTIONS);
@@ -84,7 +84,7 @@ pub(super) fn open(dir: &Arc<dyn Dir>) -> Result<(Manifest, Recovered, Vec<LogWr
         manifest.has_log = true;
         manifest.write(&**dir)?;
     }
-    sweep(&**dir, &manifest)?;
+    sweep(&**dir, &manifest, 0)?;
     Ok((manifest, recovered, writers))
 }
 
