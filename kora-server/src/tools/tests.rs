@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::{Server, Settings};
 
-/// A directory in which a server of two shards has run these lines.
-fn directory(lines: &[&str]) -> tempfile::TempDir {
+/// A directory in which a server has run these lines.
+fn directory(shards: usize, lines: &[&str]) -> tempfile::TempDir {
     let place = tempfile::tempdir().expect("a temporary directory");
     let mut settings = Settings::for_embedding();
-    settings.config.shards = 2;
+    settings.config.shards = shards;
     settings.config.appendonly = true;
     settings.data_directory = Some(place.path().to_owned());
     let server = Server::start(settings).expect("a server starts");
@@ -55,8 +55,10 @@ fn first_segment(directory: &Path) -> PathBuf {
 
 #[test]
 fn a_log_is_printed_entry_by_entry() {
-    let place =
-        directory(&["SET {a}k \"v w\\n\"", "SET other 1", "DEL {a}k", "MSET {a}k 1 {b}k 2 {c}k 3 {d}k 4", "FLUSHALL"]);
+    let place = directory(
+        2,
+        &["SET {a}k \"v w\\n\"", "SET other 1", "DEL {a}k", "MSET {a}k 1 {b}k 2 {c}k 3 {d}k 4", "FLUSHALL"],
+    );
     let lines = log(place.path(), all());
     let has = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
     assert_eq!(has(" database 0 \"SET\" \"{a}k\" \"v w\\n\""), 1, "{lines:#?}");
@@ -73,11 +75,11 @@ fn a_log_is_printed_entry_by_entry() {
 
 #[test]
 fn a_good_directory_is_told_from_a_damaged_one() {
-    let place = directory(&["SET a 1", "SET b 2", "SAVE", "SET c 3", "SET d 4", "SET e 5", "SET f 6"]);
+    let place = directory(1, &["SET a 1", "SET b 2", "SAVE", "SET c 3", "SET d 4", "SET e 5", "SET f 6"]);
     let (exit, text) = run(&Tool::Check(place.path().to_owned()));
     assert_eq!(exit, Exit::Clean, "{text}");
-    assert!(text.contains("2 shards") && text.contains("a server can start with this"), "{text}");
-    assert!(text.contains("shard 1: snapshot dump-") && text.contains("shard 0: log from record "), "{text}");
+    assert!(text.contains("1 shards") && text.contains("a server can start with this"), "{text}");
+    assert!(text.contains("shard 0: snapshot dump-") && text.contains("shard 0: log from record "), "{text}");
 
     let segment = first_segment(place.path());
     let mut bytes = std::fs::read(&segment).expect("it is there");
@@ -91,7 +93,7 @@ fn a_good_directory_is_told_from_a_damaged_one() {
 
 #[test]
 fn a_damaged_snapshot_is_found() {
-    let place = directory(&["SET a 1", "SAVE"]);
+    let place = directory(1, &["SET a 1", "SAVE"]);
     let name = std::fs::read_dir(place.path())
         .expect("it is there")
         .map(|entry| entry.expect("an entry").path())
