@@ -290,16 +290,15 @@ impl Journal {
         }
     }
 
-    /// Writes this shard's record of a transaction; `writers` are all shards that write one. `held` says that nothing that comes later in any log was
-    /// run on what the transaction changed before every one of the records was on disk.
-    pub fn transaction(&mut self, txn: TxnId, held: bool, writers: &[ShardId], entries: &[u8]) {
+    /// Writes this shard's record of a transaction; `writers` are all shards that write one.
+    pub fn transaction(&mut self, txn: TxnId, _held: bool, writers: &[ShardId], entries: &[u8]) {
         if !self.on || entries.is_empty() {
             return;
         }
         let records = &mut self.batch.records;
         let start = match writers {
             [] | [_] => record::begin_plain(records),
-            several => record::begin_transaction(records, txn.0, held, several.iter().map(|shard| *shard as u16)),
+            several => record::begin_transaction(records, txn.0, several.iter().map(|shard| *shard as u16)),
         };
         records.extend_from_slice(entries);
         self.seal(start);
