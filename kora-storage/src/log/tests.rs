@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::record::{write_plain, write_txn};
-use super::segment::HEADER_BYTES;
+use super::segment::{BatchHeader, HEADER_BYTES, Header};
 use super::*;
 use crate::dir::{Call, Dir, FailingDir, Fault, MemoryDir};
 use crate::manifest::{Manifest, check_drawing};
 
+const GOLDEN: &[u8] = include_bytes!("../../tests/golden/segment-v1.bin");
 const OPTIONS: LogOptions = LogOptions { segment_bytes: 4096, zero_ahead_bytes: 1024 };
 
 /// That of the golden manifest.
@@ -66,7 +67,6 @@ fn segments(memory: &MemoryDir) -> Vec<u64> {
 
 #[test]
 fn version_1_is_the_golden_file() {
-    const GOLDEN: &[u8] = include_bytes!("../../tests/golden/segment-v1.bin");
     check_drawing("<!-- segment-v1.bin -->", GOLDEN);
     let (memory, dir) = memory();
     let mut writer = writer(&dir, 2);
@@ -96,6 +96,21 @@ fn version_1_is_the_golden_file() {
         problem: None,
     };
     assert_eq!(summary, expected);
+}
+
+#[test]
+fn a_batch_that_settles_itself_is_none() {
+    let (memory, _) = memory();
+    let (name, mut bytes) = (segment_name(1, 2), GOLDEN.to_vec());
+    let (seed, second) = (Header::decode(&bytes).expect("a header").seed(), 0x80);
+    let mut batch = BatchHeader::decode(seed, &bytes[second..]).expect("a batch");
+    for (settled_lsn, records) in [(3, 3), (4, 2), (u64::MAX, 2)] {
+        batch.settled_lsn = settled_lsn;
+        let changed = batch.encode(seed);
+        bytes[second..second + changed.len()].copy_from_slice(&changed);
+        memory.put(&name, &bytes);
+        assert_eq!(inspect(&memory).expect("nothing fails")[0].records, records, "{settled_lsn}");
+    }
 }
 
 #[test]

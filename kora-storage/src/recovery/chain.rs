@@ -182,9 +182,7 @@ impl Walk<'_> {
             let outcome = match batch.first_lsn {
                 found if found != expected => Err(Damage::Lsn { found, expected }),
                 _ => {
-                    if batch.count > 0 {
-                        txns.settle(self.shard, header.incarnation, batch.first_lsn, batch.settled_lsn);
-                    }
+                    txns.settle(self.shard, header.incarnation, batch.first_lsn, batch.settled_lsn);
                     for_each_record(records, &batch, header.incarnation, |record| {
                         if (first_lsn..limit).contains(&record.lsn) {
                             known &= txns.add(self.shard, &record, shards);

@@ -38,7 +38,7 @@ impl Transactions {
     /// Notes what a batch says, before its records are added. The logs come one behind the other, each in its order.
     ///
     /// A batch speaks of its own incarnation alone: what earlier ones left, recovery had decided about before it was
-    /// written. For the same reason the mark of a log's end, which nothing of its incarnation is behind, must not come here.
+    /// written.
     pub(super) fn settle(&mut self, shard: u16, incarnation: u64, first_lsn: u64, settled_lsn: u64) {
         self.read(shard, incarnation);
         for part in &mut self.parts[self.unsettled..] {
