@@ -111,6 +111,8 @@ pub trait SnapshotSink {
     fn has_room(&self) -> bool;
     /// Takes bytes; blocks while far too many wait. With them, `keys` have been written.
     fn write(&mut self, bytes: Vec<u8>, keys: u64);
+    /// There will be no snapshot.
+    fn abandon(self: Box<Self>, why: &str);
     /// All was written; the rest is done elsewhere.
     fn finish(self: Box<Self>, keys: u64);
     /// All was written; returns when this shard's file is on disk, and, for the last shard, the snapshot is the directory's.

@@ -89,6 +89,7 @@ impl SnapshotSink for Nowhere {
         true
     }
     fn write(&mut self, _: Vec<u8>, _: u64) {}
+    fn abandon(self: Box<Self>, _: &str) {}
     fn finish(self: Box<Self>, _: u64) {}
     fn finish_and_wait(self: Box<Self>, _: u64) -> Result<(), String> {
         Ok(())

@@ -225,6 +225,7 @@ impl Snapshots {
 enum Piece {
     Bytes(Vec<u8>),
     End(u64),
+    Abandon(String),
 }
 
 /// Where one shard's part goes.
@@ -249,6 +250,10 @@ impl SnapshotSink for Sink {
             // A part that has failed takes nothing more; its end says so.
             let _ = self.pieces.send(Piece::Bytes(bytes));
         }
+    }
+
+    fn abandon(self: Box<Self>, why: &str) {
+        let _ = self.pieces.send(Piece::Abandon(why.to_owned()));
     }
 
     fn finish(self: Box<Self>, keys: u64) {
@@ -282,7 +287,7 @@ fn write_part(
         failed.store(true, Ordering::Relaxed);
         // Whoever waits for room goes on; what it brings is thrown away.
         for piece in pieces {
-            if let Piece::End(_) = piece {
+            if let Piece::End(_) | Piece::Abandon(_) = piece {
                 break;
             }
         }
@@ -333,6 +338,7 @@ fn write_file(
                 waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
             }
             Piece::End(keys) => break keys,
+            Piece::Abandon(why) => return Err(io::Error::other(why)),
         }
     };
     let mut end = Vec::new();

@@ -159,6 +159,8 @@ pub struct Core {
     pub(crate) waits_for_disks: Option<bool>,
     /// Someone waits for the log to be on disk: a sync is to begin at once.
     pub(super) wants_sync: bool,
+    /// Why the last snapshot was abandoned, for a SAVE that waits for it.
+    pub(super) save_failed: Option<&'static str>,
     /// The transaction whose part runs, 0 for none.
     pub(super) transaction: u64,
     /// Who hears of changes.
@@ -262,6 +264,7 @@ impl Core {
             journal: Journal::default(),
             snapshot: None,
             saved: None,
+            save_failed: None,
             waits_for_disks: None,
             wants_sync: false,
             transaction: 0,
