@@ -104,19 +104,6 @@ impl Config {
         Some(set_failed(name.as_bytes(), &Refusal::NoDirectory))
     }
 
-    /// True when a clean end takes a snapshot unless it is told otherwise: there are rules, and no log that has it all.
-    pub fn saves_at_end(&self) -> bool {
-        !self.appendonly && !self.save.is_empty()
-    }
-
-    /// True when what is on disk has grown from `base_bytes` behind the last snapshot to `bytes`, and another snapshot is due for that.
-    pub fn has_outgrown(&self, bytes: u64, base_bytes: u64) -> bool {
-        let grown_percent = u128::from(bytes.saturating_sub(base_bytes)) * 100 / u128::from(base_bytes.max(1));
-        self.auto_aof_rewrite_percentage > 0
-            && bytes > self.auto_aof_rewrite_min_size
-            && grown_percent >= u128::from(self.auto_aof_rewrite_percentage)
-    }
-
     /// True when a connection's commands never overlap.
     pub fn pipeline_order_strict(&self) -> bool {
         self.pipeline_order == PipelineOrder::Strict

@@ -378,7 +378,7 @@ parameters! {
     }
     dbfilename: String = "dbfilename" {
         kind: Kind::Text, default: "dump-*.rdb".to_owned(),
-        change: Change::Never("each snapshot has a file for each shard, whose name says which it is; to go to one file there is `kora-server export`"),
+        change: Change::Never("each snapshot has a file for each shard, whose name says which it is"),
         help: "Names of the files of a snapshot, in `dir`.",
         read_by: "clients",
     }
