@@ -14,6 +14,8 @@ use kora_runtime::config::{Change, Config, Kind, PARAMETERS, Parameter};
 use crate::exit::Exit;
 use crate::logging::LogFormat;
 use crate::settings::{CONFIG, Given, LOG_FORMAT, Origin};
+use crate::tools::Tool;
+use crate::tools::log::Selection;
 
 /// Parameters that `--help` shows, under their headings and in this order. The others have flags too, which
 /// `--parameters` lists.
@@ -38,6 +40,8 @@ pub struct Flags {
     pub given: Vec<Given>,
     /// Print the parameters instead of serving.
     pub list_parameters: bool,
+    /// Look at a data directory instead of serving.
+    pub tool: Option<Tool>,
 }
 
 /// Reads a command line, the program's name first. The error may also be the answer to `--help` or `--version`.
@@ -48,6 +52,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Flags, cla
         config: matches.get_one::<PathBuf>(CONFIG).cloned(),
         given: Vec::new(),
         list_parameters: matches.get_flag(LIST_PARAMETERS),
+        tool: matches.subcommand().map(|(name, matches)| tool(name, matches)),
     };
     for name in PARAMETERS.iter().filter(|row| row.alias_of.is_none()).map(|row| row.name).chain([LOG_FORMAT]) {
         if let Some(value) = value_of(&matches, name) {
@@ -70,12 +75,65 @@ fn value_of(matches: &ArgMatches, name: &str) -> Option<Vec<u8>> {
     Some(words.collect::<Vec<_>>().join(&b' '))
 }
 
+/// What a subcommand asks for.
+fn tool(name: &str, matches: &ArgMatches) -> Tool {
+    let directory = matches.get_one::<PathBuf>("directory").cloned().unwrap_or_default();
+    if name == "check" {
+        return Tool::Check(directory);
+    }
+    let number = |name: &str| matches.get_one::<u64>(name).copied();
+    let key = matches.get_one::<OsString>("key").map(|key| key.as_encoded_bytes().to_vec());
+    let records = number("from").unwrap_or(0)..=number("to").unwrap_or(u64::MAX);
+    Tool::Log(directory, Selection { records, key, shard: matches.get_one::<u16>("shard").copied() })
+}
+
+/// The definitions of the subcommands.
+fn tools() -> [Command; 2] {
+    let tool = |name: &'static str, about: &'static str| {
+        Command::new(name)
+            .about(about)
+            .arg(Arg::new("directory").value_name("DIR").required(true).value_parser(value_parser!(PathBuf)))
+            .arg(Arg::new("help").long("help").short('h').action(ArgAction::Help).help("Print this, and exit"))
+    };
+    let number = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("N").value_parser(value_parser!(u64)).help(help)
+    };
+    [
+        tool("check", "Say what is in a data directory, and whether a server can start with it"),
+        tool("log", "Print the log of a data directory, a line for each command that a start would run again")
+            .arg(number("from", "Records from this number on"))
+            .arg(number("to", "Records up to this number"))
+            .arg(
+                Arg::new("key")
+                    .long("key")
+                    .value_name("KEY")
+                    .value_parser(value_parser!(OsString))
+                    .help("Only what is about this key, or about all keys"),
+            )
+            .arg(
+                Arg::new("shard")
+                    .long("shard")
+                    .value_name("N")
+                    .value_parser(value_parser!(u16))
+                    .help("Only this shard's"),
+            ),
+    ]
+}
+
 /// The definition of the command line.
 fn command() -> Command {
     let mut command = Command::new("kora-server")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Kora: a Redis-compatible store in which every thread owns a part of the keys.")
-        .override_usage("kora-server [--config FILE] [--PARAMETER VALUE]... [--set PARAMETER=VALUE]...")
+        .override_usage(
+            "kora-server [--config FILE] [--PARAMETER VALUE]... [--set PARAMETER=VALUE]...\n       \
+             kora-server check DIR\n       \
+             kora-server log DIR [--from N] [--to N] [--key KEY] [--shard N]",
+        )
+        .subcommands(tools())
+        .subcommand_help_heading("Instead of serving")
+        .args_conflicts_with_subcommands(true)
+        .disable_help_subcommand(true)
         .after_help(after_help())
         .args_override_self(false)
         .disable_help_flag(true)
@@ -274,7 +332,22 @@ mod tests {
         assert!(text(&["--protected-mode", "maybe"]).contains("'maybe'"));
         assert!(text(&["--set", "port"]).contains("`--set port`: a name, `=` and a value were expected"));
         assert!(text(&["--port", "1", "--port", "2"]).contains("cannot be used multiple times"));
-        assert!(text(&["redis.conf"]).contains("unexpected argument"));
+        assert!(text(&["redis.conf"]).contains("unrecognized subcommand 'redis.conf'"));
+        assert!(text(&["check"]).contains("<DIR>"));
+        assert!(text(&["--port", "1", "check", "d"]).contains("cannot be used with"));
+        assert!(text(&["log", "d", "--shard", "x"]).contains("'x'"));
+    }
+
+    #[test]
+    fn tools_are_asked_for_by_their_names() {
+        let tool = |words: &[&str]| parse_words(words).expect("a good command line").tool;
+        assert_eq!(tool(&["--port", "1"]), None);
+        assert_eq!(tool(&["check", "d"]), Some(Tool::Check("d".into())));
+        let all = Selection { records: 0..=u64::MAX, key: None, shard: None };
+        assert_eq!(tool(&["log", "d"]), Some(Tool::Log("d".into(), all)));
+        let some = Selection { records: 3..=9, key: Some(b"k".to_vec()), shard: Some(1) };
+        let words = ["log", "d", "--from", "3", "--to", "9", "--key", "k", "--shard", "1"];
+        assert_eq!(tool(&words), Some(Tool::Log("d".into(), some)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The server process around the engine.
 //!
 //! Owns: flags, environment and configuration file ([`settings`]), sockets ([`listen`]), the data directory, signals,
-//! the log, exit codes. Refuses to know: how any command works.
+//! the log, exit codes, tools beside the server ([`tools`]). Refuses to know: how any command works.
 //!
 //! Start at [`run`] for the process and at [`server::Server::start`] for a server inside another process, as tests
 //! have it.
@@ -18,6 +18,7 @@ pub mod protection;
 pub mod server;
 pub mod settings;
 mod suggest;
+pub mod tools;
 mod unix_socket;
 
 use std::ffi::OsString;
@@ -44,6 +45,9 @@ pub fn run(
     if flags.list_parameters {
         print!("{}", cli::parameter_list());
         return Exit::Clean;
+    }
+    if let Some(tool) = &flags.tool {
+        return tool.run(&mut std::io::BufWriter::new(std::io::stdout().lock()));
     }
     let settings = match Settings::resolve(flags, environment, settings::cores()) {
         Ok(settings) => settings,

@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kora_runtime::config::Config;
-use kora_runtime::host::{Host, HostFacts};
+use kora_runtime::host::{Host, HostFacts, SnapshotRefusal, SnapshotSink};
 use kora_runtime::random::Random;
 use kora_runtime::table::{CommandId, CommandInfo, Flags};
 
@@ -81,6 +81,21 @@ impl Recorder {
     }
 }
 
+/// Takes snapshots that nobody wants.
+struct Nowhere;
+
+impl SnapshotSink for Nowhere {
+    fn has_room(&self) -> bool {
+        true
+    }
+    fn write(&mut self, _: Vec<u8>, _: u64) {}
+    fn abandon(self: Box<Self>, _: &str) {}
+    fn finish(self: Box<Self>, _: u64) {}
+    fn finish_and_wait(self: Box<Self>, _: u64) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 impl Host for Recorder {
     fn monotonic_ns(&self) -> u64 {
         0
@@ -91,6 +106,12 @@ impl Host for Recorder {
     }
     fn sleep(&self, _: Duration) {}
     fn shutdown(&self, _: kora_runtime::host::SaveAtEnd, _: bool) -> Result<(), kora_runtime::error::CommandError> {
+        Ok(())
+    }
+    fn begin_snapshot(&self, _: usize, _: u64, _: u64) -> Result<Box<dyn SnapshotSink>, SnapshotRefusal> {
+        Ok(Box::new(Nowhere))
+    }
+    fn snapshot_soon(&self) -> Result<(), SnapshotRefusal> {
         Ok(())
     }
     fn purge(&self) {}

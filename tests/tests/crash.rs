@@ -5,8 +5,10 @@
 use kora_tests::crash::{Plan, Policy, Summary, run, seed};
 use kora_tests::oracle::{Oracle, VARIABLE};
 
-const KORA: &str =
-    concat!(env!("CARGO_BIN_EXE_kora-under-test"), " --port {port} --bind 127.0.0.1 --dir {dir} --shards {shards}");
+const KORA: &str = concat!(
+    env!("CARGO_BIN_EXE_kora-under-test"),
+    " --port {port} --bind 127.0.0.1 --dir {dir} --shards {shards} --appendonly yes --appendfsync {policy} --log-segment-bytes 65536"
+);
 const REDIS: &str =
     r#"redis-server --port {port} --bind 127.0.0.1 --dir {dir} --save "" --appendonly yes --appendfsync {policy}"#;
 
@@ -42,10 +44,12 @@ fn is_redis_wanted() -> bool {
     Oracle::is_wanted()
 }
 
-/// That is wrong: nothing is kept on disk yet.
 #[test]
-fn kora_keeps_nothing() {
-    loses(&plan(KORA, Policy::Always, 5), "bank:account:0: no number");
+fn kora_keeps_what_it_promises() {
+    let summary = keeps(&plan(KORA, Policy::Always, 5));
+    assert_eq!(summary.seen.lost, 0);
+    keeps(&plan(KORA, Policy::EverySec, 5));
+    keeps(&plan(KORA, Policy::No, 3));
 }
 
 #[test]

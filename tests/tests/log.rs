@@ -1,4 +1,6 @@
 //! Transactions in the logs of their shards, and what leaves a shard before they are on disk.
+//!
+//! Owns: which shards write a record and whom it names, and what waits for which disk. Refuses to know: what single rows log (`replay.rs`).
 
 use kora_runtime::config::AppendFsync;
 use kora_tests::replay::entries_of;

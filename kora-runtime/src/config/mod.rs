@@ -16,8 +16,8 @@ pub use parameters::{Change, Config, PARAMETERS, Parameter};
 pub use placement::{Locality, PinnedDatabases};
 pub use save_rules::SaveRules;
 pub use value::{
-    AppendFsync, ClientClass, Kind, LogLevel, MaxmemoryPolicy, OutputLimit, OutputLimits, PipelineOrder, Refusal,
-    parse_bytes,
+    AppendFsync, ClientClass, Kind, LogLevel, MaxmemoryPolicy, OutputLimit, OutputLimits, PipelineOrder, RecoverMode,
+    Refusal, parse_bytes,
 };
 
 use crate::error::CommandError;
@@ -102,19 +102,6 @@ impl Config {
         let needing = [("appendonly", self.appendonly), ("save", !self.save.is_empty())];
         let (name, _) = needing.into_iter().find(|(_, needs)| *needs)?;
         Some(set_failed(name.as_bytes(), &Refusal::NoDirectory))
-    }
-
-    /// True when a clean end takes a snapshot unless it is told otherwise: there are rules, and no log that has it all.
-    pub fn saves_at_end(&self) -> bool {
-        !self.appendonly && !self.save.is_empty()
-    }
-
-    /// True when what is on disk has grown from `base_bytes` behind the last snapshot to `bytes`, and another snapshot is due for that.
-    pub fn has_outgrown(&self, bytes: u64, base_bytes: u64) -> bool {
-        let grown_percent = u128::from(bytes.saturating_sub(base_bytes)) * 100 / u128::from(base_bytes.max(1));
-        self.auto_aof_rewrite_percentage > 0
-            && bytes > self.auto_aof_rewrite_min_size
-            && grown_percent >= u128::from(self.auto_aof_rewrite_percentage)
     }
 
     /// True when a connection's commands never overlap.

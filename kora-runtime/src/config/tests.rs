@@ -126,30 +126,17 @@ fn what_keeps_data_needs_a_directory() {
     let needs = |pairs: &[(&str, &str)]| {
         let pairs = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let config = Config::default().set(pairs).expect("good values");
-        (config.needs_directory().map(|error| error.to_string()), config.saves_at_end())
+        config.needs_directory().map(|error| error.to_string())
     };
     let refusal = |name| {
         Some(format!(
             "ERR CONFIG SET failed (possibly related to argument '{name}') - there is no data directory: start with --dir to keep data"
         ))
     };
-    assert_eq!(needs(&[]), (None, false));
-    assert_eq!(needs(&[("appendonly", "yes")]), (refusal("appendonly"), false));
-    assert_eq!(needs(&[("save", "1 1")]), (refusal("save"), true));
-    assert_eq!(needs(&[("save", "1 1"), ("appendonly", "yes")]), (refusal("appendonly"), false));
-}
-
-#[test]
-fn a_log_that_has_doubled_has_outgrown_its_snapshot() {
-    let config = Config::default();
-    let mib = |count: u64| count << 20;
-    assert!(!config.has_outgrown(mib(64), 0), "the least size is exceeded, not reached");
-    assert!(config.has_outgrown(mib(64) + 1, 0));
-    assert!(config.has_outgrown(mib(200), mib(100)));
-    assert!(!config.has_outgrown(mib(200) - 1, mib(100)));
-    assert!(config.has_outgrown(u64::MAX, 0) && !config.has_outgrown(mib(100), mib(200)));
-    let off = Config { auto_aof_rewrite_percentage: 0, ..Config::default() };
-    assert!(!off.has_outgrown(u64::MAX, 0));
+    assert_eq!(needs(&[]), None);
+    assert_eq!(needs(&[("appendonly", "yes")]), refusal("appendonly"));
+    assert_eq!(needs(&[("save", "1 1")]), refusal("save"));
+    assert_eq!(needs(&[("save", "1 1"), ("appendonly", "yes")]), refusal("appendonly"));
 }
 
 #[test]

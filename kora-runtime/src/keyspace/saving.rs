@@ -52,6 +52,8 @@ pub(super) struct Saving {
     /// The one that is in the middle, once its beginning is written.
     current: Option<Box<[u8]>>,
     keys: u64,
+    /// Keys that a failed command may have left half changed: nobody may read them, a snapshot included.
+    fenced: u64,
 }
 
 impl std::fmt::Debug for Saving {
@@ -67,8 +69,10 @@ pub struct Saved {
     pub number: u8,
     /// All is saved.
     pub done: bool,
-    /// Keys saved so far.
+    /// Keys saved since the last slice.
     pub keys: u64,
+    /// Keys that cannot be saved: a command failed while it changed them.
+    pub fenced: u64,
 }
 
 impl Database {
@@ -90,6 +94,7 @@ impl Database {
             large: VecDeque::new(),
             current: None,
             keys: 0,
+            fenced: 0,
         }));
     }
 
@@ -106,7 +111,8 @@ impl Database {
         if saving.current.is_none() {
             out.append(&mut saving.aside);
         }
-        let saved = Saved { number: saving.number, done, keys: saving.keys };
+        let saved =
+            Saved { number: saving.number, done, keys: std::mem::take(&mut saving.keys), fenced: saving.fenced };
         if !done {
             self.saving = Some(saving);
         }
@@ -134,8 +140,9 @@ impl Database {
                 if entry.side() == self.side {
                     continue;
                 }
-                let large =
-                    entry.kind().is_big() && self.bigs.get(entry.handle()).len() > limits::SAVE_WHOLE_ELEMENTS_MAX;
+                let large = !entry.is_fenced()
+                    && entry.kind().is_big()
+                    && self.bigs.get(entry.handle()).len() > limits::SAVE_WHOLE_ELEMENTS_MAX;
                 if large {
                     saving.large.push_back(entry.key().into());
                 } else {
@@ -161,7 +168,9 @@ impl Database {
             (&mut saving.out, &mut saving.encoder)
         };
         let entry = self.table.get(slot);
-        if !entry.is_fenced() {
+        if entry.is_fenced() {
+            saving.fenced += 1;
+        } else {
             let usage = usage(entry.access(), saving.options);
             let value = ValueView::of_entry(entry, &self.bigs);
             encoder.encode_entry(out, entry.key(), value, entry.expiry_ms(), usage);

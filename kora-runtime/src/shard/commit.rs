@@ -4,13 +4,17 @@
 //! Start at [`Transactions::conclude`].
 //!
 //! A participant keeps what its part logs until the end. Only then it is known which shards have something to log at all, and every one of them names all
-//! of them in its record: recovery keeps a transaction when all its records are there. Until the end the keys are held, so the order of a log is the order
-//! in which its keys were changed.
+//! of them in its record: recovery keeps a transaction when all its records are there.
 //!
-//! - `everysec`, `no`: the records go with `Finish`. What comes later may build on the transaction before it is whole on disk; recovery therefore cuts a log
-//!   at the first transaction that is not whole, which is among the last second's.
-//! - `always`: the records go with `Commit` while the keys stay held; when all are on disk the client hears of it and the keys are let go. Nothing that
-//!   comes later was run on a transaction that is not whole, so recovery leaves out that transaction alone, and everything acknowledged stays.
+//! ```text
+//! all parts are done ─Commit─► participants store, write the record, keep holding ─Durable─► all are there: the reply, and ─Finish─► the keys are let go
+//! ```
+//! `Durable` leaves a shard behind what it has logged: behind the write, and with `appendfsync always` behind the sync. So what was acknowledged is in
+//! every log, and nothing that comes later in any log builds on a transaction before that. Every batch of a log says up to where its transactions are
+//! *settled*, their keys let go; to make that one number, a participant lets go in the order of its log. Recovery leaves an incomplete
+//! transaction out where it was not settled; where it was (a power failure took another shard's unsynced records) the log ends before what may build on it.
+//!
+//! Where nobody has anything to log, or only the coordinator itself, there is nothing to wait for.
 
 use super::core::Core;
 use super::message::{Finish, ShardId, TxnId, TxnMessage, WaiterNews};
@@ -49,7 +53,7 @@ impl Transactions {
                 writers.push(*shard);
             }
         }
-        if !core.journal.is_strict() || writers.is_empty() {
+        if !core.journal.is_on() || writers.is_empty() || writers == [self.id()] {
             for ((shard, finish), waiter) in finishes.into_iter().zip(waiters) {
                 let writers = writers.clone();
                 steps.push(Step::Send(shard, TxnMessage::Finish { txn, client_id, finish, writers, waiter }));
@@ -95,17 +99,28 @@ impl Transactions {
     }
 
     /// Writes this shard's record of a transaction: what its part has logged, and what comes with the end.
-    pub(super) fn write_record(
-        &mut self,
-        core: &mut Core,
-        txn: TxnId,
-        held: bool,
-        writers: &[ShardId],
-        journal: &[u8],
-    ) {
+    pub(super) fn write_record(&mut self, core: &mut Core, txn: TxnId, writers: &[ShardId], journal: &[u8]) {
         let mut entries = self.pending.remove(&txn).unwrap_or_default();
         entries.extend_from_slice(journal);
-        core.journal.transaction(txn, held, writers, &entries);
+        if let Some(lsn) = core.journal.transaction(txn, writers, &entries) {
+            self.unsettled.insert(lsn, (txn, None));
+            core.journal.set_first_unsettled(self.unsettled.keys().next().copied());
+        }
+    }
+
+    /// A transaction is over. Those that may let their keys go now, in the order of this shard's log: it alone when it wrote no record of several.
+    pub(super) fn settle(&mut self, core: &mut Core, txn: TxnId, waiter: WaiterNews) -> Vec<(TxnId, WaiterNews)> {
+        let Some((_, over)) = self.unsettled.values_mut().find(|(known, _)| *known == txn) else {
+            return vec![(txn, waiter)];
+        };
+        *over = Some(waiter);
+        let mut settled = Vec::new();
+        while let Some(first) = self.unsettled.first_entry().filter(|first| first.get().1.is_some()) {
+            let (txn, waiter) = first.remove();
+            settled.push((txn, waiter.unwrap_or_default()));
+        }
+        core.journal.set_first_unsettled(self.unsettled.keys().next().copied());
+        settled
     }
 
     /// Runs a part of a transaction and keeps what it logs.

@@ -60,6 +60,8 @@ pub struct Batch {
     pub records: Vec<u8>,
     /// How many they are.
     pub count: u32,
+    /// All transactions up to this record had let their keys go before what comes behind the batch was run.
+    pub settled_lsn: u64,
 }
 
 /// The state of the log's end, without what is being logged.
@@ -69,6 +71,7 @@ pub(super) struct Logged {
     strict: bool,
     last_lsn: u64,
     durable_lsn: u64,
+    first_unsettled: Option<u64>,
 }
 
 /// What of a shard's changes goes to its log.
@@ -91,6 +94,8 @@ pub struct Journal {
     last_lsn: u64,
     /// The last record that is known to be on disk.
     durable_lsn: u64,
+    /// The first record of a transaction whose keys are still held.
+    first_unsettled: Option<u64>,
 }
 
 /// What a command's beginning looked like, to tell afterwards what it did.
@@ -157,15 +162,18 @@ impl Journal {
     pub(super) fn lend(&mut self) -> Logged {
         let end = self.open.unwrap_or(self.batch.records.len());
         let rest = self.batch.records.split_off(end);
-        let batch = Batch { records: std::mem::replace(&mut self.batch.records, rest), count: self.batch.count };
+        let records = std::mem::replace(&mut self.batch.records, rest);
+        let batch = Batch { records, count: self.batch.count, settled_lsn: 0 };
         self.batch.count = 0;
         self.open = self.open.map(|_| 0);
-        Logged { batch, strict: self.strict, last_lsn: self.last_lsn, durable_lsn: self.durable_lsn }
+        let first_unsettled = self.first_unsettled;
+        Logged { batch, strict: self.strict, last_lsn: self.last_lsn, durable_lsn: self.durable_lsn, first_unsettled }
     }
 
     /// Takes what another core has lent.
     pub(super) fn accept(&mut self, logged: Logged) {
-        let Logged { mut batch, strict, last_lsn, durable_lsn } = logged;
+        let Logged { mut batch, strict, last_lsn, durable_lsn, first_unsettled } = logged;
+        self.first_unsettled = first_unsettled;
         self.open = self.open.map(|start| start + batch.records.len());
         batch.records.append(&mut self.batch.records);
         batch.count += self.batch.count;
@@ -180,7 +188,14 @@ impl Journal {
     /// Exchanges the records of this tick for an empty batch, whose buffer is used on.
     pub fn take(&mut self, empty: Batch) -> Batch {
         debug_assert!(self.open.is_none() && empty.records.is_empty());
-        std::mem::replace(&mut self.batch, empty)
+        let mut batch = std::mem::replace(&mut self.batch, empty);
+        batch.settled_lsn = self.settled_before(self.last_lsn - u64::from(batch.count));
+        batch
+    }
+
+    /// Up to where transactions are settled, at most up to `lsn`.
+    fn settled_before(&self, lsn: u64) -> u64 {
+        self.first_unsettled.map_or(lsn, |first| lsn.min(first - 1))
     }
 
     /// Everything logged until [`Journal::end_unit`] is one record: it is replayed wholly or not at all.
@@ -290,19 +305,24 @@ impl Journal {
         }
     }
 
-    /// Writes this shard's record of a transaction; `writers` are all shards that write one. `held` says that nothing that comes later in any log was
-    /// run on what the transaction changed before every one of the records was on disk.
-    pub fn transaction(&mut self, txn: TxnId, held: bool, writers: &[ShardId], entries: &[u8]) {
+    /// Writes this shard's record of a transaction; `writers` are all shards that write one. Returns its number when they are several.
+    pub fn transaction(&mut self, txn: TxnId, writers: &[ShardId], entries: &[u8]) -> Option<u64> {
         if !self.on || entries.is_empty() {
-            return;
+            return None;
         }
         let records = &mut self.batch.records;
         let start = match writers {
             [] | [_] => record::begin_plain(records),
-            several => record::begin_transaction(records, txn.0, held, several.iter().map(|shard| *shard as u16)),
+            several => record::begin_transaction(records, txn.0, several.iter().map(|shard| *shard as u16)),
         };
         records.extend_from_slice(entries);
         self.seal(start);
+        (writers.len() > 1).then_some(self.last_lsn)
+    }
+
+    /// Notes the first record of a transaction whose keys are still held here.
+    pub(super) fn set_first_unsettled(&mut self, lsn: Option<u64>) {
+        self.first_unsettled = lsn;
     }
 
     // ---- gathered keys --------------------------------------------------------------------------------------------------

@@ -17,6 +17,9 @@ use crate::keyspace::{DATABASES, Database, SaveOptions};
 use crate::limits;
 use crate::rdb::EncodeOptions;
 
+/// A key cannot be saved. The log has what it held before.
+const FENCED: &str =
+    "a command failed while it changed a key, which nobody can read until it is deleted or overwritten";
 /// There is nothing to save to.
 pub const NO_DIRECTORY: CommandError =
     CommandError::Text("ERR there is no data directory: start with --dir to keep data");
@@ -32,6 +35,7 @@ pub(super) struct Snapshot {
     /// Databases that were flushed before they were saved.
     flushed: Vec<Database>,
     keys: u64,
+    fenced: u64,
 }
 
 /// Why nothing was saved.
@@ -72,7 +76,7 @@ impl Core {
         }
         let out = self.extension_records();
         self.stats.dirty_at_snapshot = self.stats.dirty;
-        self.snapshot = Some(Box::new(Snapshot { sink, out, selected: None, flushed: Vec::new(), keys: 0 }));
+        self.snapshot = Some(Box::new(Snapshot { sink, out, selected: None, flushed: Vec::new(), keys: 0, fenced: 0 }));
         Ok(())
     }
 
@@ -89,7 +93,7 @@ impl Core {
         while self.save_slice() != Slice::Idle {}
         match self.saved.take() {
             Some((sink, keys)) => sink.finish_and_wait(keys).map_err(SaveError::Failed),
-            None => Ok(()),
+            None => self.save_failed.take().map_or(Ok(()), |why| Err(SaveError::Failed(why.to_owned()))),
         }
     }
 
@@ -97,7 +101,7 @@ impl Core {
     fn save_slice(&mut self) -> Slice {
         let Some(snapshot) = &mut self.snapshot else { return Slice::Idle };
         if snapshot.out.len() >= limits::SAVE_WRITE_BYTES {
-            snapshot.sink.write(std::mem::take(&mut snapshot.out));
+            snapshot.sink.write(std::mem::take(&mut snapshot.out), snapshot.keys);
             if !snapshot.sink.has_room() {
                 return Slice::Full;
             }
@@ -116,17 +120,21 @@ impl Core {
         };
         let Some(saved) = saved else {
             let Some(mut snapshot) = self.snapshot.take() else { return Slice::Idle };
-            snapshot.sink.write(std::mem::take(&mut snapshot.out));
+            snapshot.sink.write(std::mem::take(&mut snapshot.out), snapshot.keys);
             snapshot.flushed.into_iter().for_each(|database| self.graveyard.bury_database(database));
+            if snapshot.fenced > 0 {
+                snapshot.sink.abandon(FENCED);
+                self.save_failed = Some(FENCED);
+                return Slice::Idle;
+            }
             self.saved = Some((snapshot.sink, snapshot.keys));
             return Slice::Idle;
         };
         if !piece.is_empty() {
             snapshot.append(saved.number, &piece);
         }
-        if saved.done {
-            snapshot.keys += saved.keys;
-        }
+        snapshot.keys += saved.keys;
+        snapshot.fenced += if saved.done { saved.fenced } else { 0 };
         Slice::More
     }
 

@@ -11,7 +11,7 @@
 //! ```
 //! Nobody reads a part before every part has run, because the intents are held until then; so a command over several shards is never seen half done.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ahash::RandomState;
 
@@ -113,6 +113,10 @@ pub enum Step {
     RunGathered(Box<GatheredScript>),
     /// A key may be ready for a waiter whose home is here.
     Offered(TxnId, ShardId),
+    /// Someone waits until what is logged now is on disk.
+    Sync(TxnId),
+    /// Another shard's log is on disk, for a waiter of this shard.
+    Synced(TxnId),
     /// A waiter waits no more, or stays and lets those behind it in these lines have their turn.
     Lines(Vec<(u8, Box<[u8]>, usize)>),
 }
@@ -145,6 +149,9 @@ pub struct Transactions {
     coordinating: HashMap<TxnId, Coordination, RandomState>,
     /// What parts here log when their transactions end.
     pub(super) pending: HashMap<TxnId, Vec<u8>, RandomState>,
+    /// Transactions over several logs whose records are here, by their numbers; with what becomes of a waiter, once a transaction is over and waits for
+    /// those before it.
+    pub(super) unsettled: BTreeMap<u64, (TxnId, Option<WaiterNews>)>,
     /// Transactions of this shard that wait for the disks.
     pub(super) committing: HashMap<TxnId, Committing, RandomState>,
     begun: u64,
@@ -162,11 +169,17 @@ impl Transactions {
             holding: HashMap::with_hasher(seeds.clone()),
             coordinating: HashMap::with_hasher(seeds.clone()),
             pending: HashMap::with_hasher(seeds.clone()),
+            unsettled: BTreeMap::new(),
             committing: HashMap::with_hasher(seeds.clone()),
             begun: 0,
             overlay: Keyspace::new(seeds.clone()),
             spans: Vec::new(),
         }
+    }
+
+    /// This shard's number.
+    pub(super) fn id(&self) -> ShardId {
+        self.id
     }
 
     /// True when nothing waits, holds or is coordinated.
@@ -297,41 +310,50 @@ impl Transactions {
                 store(core, client_id, finish);
             }
             TxnMessage::Commit { txn, client_id, finish, writers } => {
-                self.write_record(core, txn, true, &writers, &finish.journal);
+                self.write_record(core, txn, &writers, &finish.journal);
                 store(core, client_id, finish);
                 steps.push(Step::Send(txn.coordinator(), TxnMessage::Durable { txn }));
             }
             TxnMessage::Durable { txn } => self.durable(txn, steps),
             TxnMessage::Finish { txn, client_id, finish, writers, waiter } => {
-                self.write_record(core, txn, false, &writers, &finish.journal);
+                self.write_record(core, txn, &writers, &finish.journal);
                 store(core, client_id, finish);
-                match waiter {
-                    WaiterNews::Nothing => {}
-                    WaiterNews::Waits { waiter, db, mut keys } => {
-                        let id = self.id;
-                        keys.retain(|key| core.routing.owner(db, key) == id);
-                        core.wait_for(waiter, db, &keys);
-                    }
-                    WaiterNews::Stays(waiter) => steps.push(Step::Lines(core.waiters.stays(waiter))),
-                    WaiterNews::Gone(waiter) => {
-                        core.waits_no_more(waiter);
-                        steps.push(Step::Lines(Vec::new()));
-                    }
+                for (txn, waiter) in self.settle(core, txn, waiter) {
+                    self.let_go(core, txn, waiter, steps);
                 }
-                core.finish_flush(txn);
-                let ticket = self.holding.remove(&txn).expect("a participant holds until it is told to finish");
-                self.release(core, ticket, steps);
             }
             TxnMessage::Unwatch { client_id } => {
                 core.watches.remove(client_id);
                 core.listen_anew();
             }
+            TxnMessage::Sync { waiter } => steps.push(Step::Sync(waiter)),
+            TxnMessage::Synced { waiter } => steps.push(Step::Synced(waiter)),
             TxnMessage::Offer { waiter, owner } => steps.push(Step::Offered(waiter, owner)),
             TxnMessage::Withdraw { waiter } => {
                 core.waits_no_more(waiter);
                 steps.push(Step::Lines(Vec::new()));
             }
         }
+    }
+
+    /// Ends a transaction here: its keys are free, and whoever it was about waits on, or not.
+    fn let_go(&mut self, core: &mut Core, txn: TxnId, waiter: WaiterNews, steps: &mut Vec<Step>) {
+        match waiter {
+            WaiterNews::Nothing => {}
+            WaiterNews::Waits { waiter, db, mut keys } => {
+                let id = self.id;
+                keys.retain(|key| core.routing.owner(db, key) == id);
+                core.wait_for(waiter, db, &keys);
+            }
+            WaiterNews::Stays(waiter) => steps.push(Step::Lines(core.waiters.stays(waiter))),
+            WaiterNews::Gone(waiter) => {
+                core.waits_no_more(waiter);
+                steps.push(Step::Lines(Vec::new()));
+            }
+        }
+        core.finish_flush(txn);
+        let ticket = self.holding.remove(&txn).expect("a participant holds until it is told to finish");
+        self.release(core, ticket, steps);
     }
 
     /// Parks a command of this shard behind the intents it meets.

@@ -10,6 +10,8 @@
 //! | [`append`] | long histories of transactions: no circle among them |
 //! | [`bank`] | transfers with and without WATCH: every reader sees the same sum |
 //! | [`queue`] | clients that wait: no element lost, doubled or out of turn |
+//!
+//! With [`Shape::log`] the shards log, and the beginning and the end of each sync are moves like others ([`log`]).
 
 pub mod append;
 pub mod bank;

@@ -4,7 +4,9 @@
 //! Start at [`Maker::line`]; [`Maker::broken`] spoils one.
 
 use kora_runtime::config::{Config, PARAMETERS};
+use kora_runtime::keyspace::typed::StrRef;
 use kora_runtime::random::Random;
+use kora_runtime::rdb::{ValueView, dump_payload};
 use kora_runtime::table::{ArgInfo, CommandId, CommandInfo};
 
 /// Numbers at which ranges end, and words that only some parsers take for numbers.
@@ -63,6 +65,9 @@ const DUMPS: [&[u8]; 2] = [
     b"\xf58#!lua name=b\nredis.register_function(\"f\",function() end)\n\0\xd2-F\x8e\xdej<\xcd",
     b"\n\0]\x9b\\@\x0f\x7f\xa2\xda",
 ];
+
+/// What DUMP replies for a list of `y` and `z`.
+const LIST_DUMP: &[u8] = b"\x12\x01\x02\r\r\0\0\0\x02\0\x81y\x02\x81z\x02\xff\n\0\x18\xb4\xdf3\x044\xea\x08";
 
 /// One command, its name included, and which argument of the row each word stands for.
 #[derive(Debug, Clone, Default)]
@@ -279,6 +284,10 @@ impl<'r> Maker<'r> {
             (_, "function-code") => {
                 self.pick(&[FUNCTIONS, FUNCTIONS, "#!lua name=none\n", "#!lua name=none", SCRIPT]).into()
             }
+            (_, "payload") if self.below(4) > 0 => match self.below(2) {
+                0 => LIST_DUMP.to_vec(),
+                _ => dump_payload(ValueView::Str(StrRef::Int(7))),
+            },
             (_, "serialized-value") if self.below(4) > 0 => DUMPS[self.below(DUMPS.len())].to_vec(),
             (_, "function") => self.pick(&["fn", "fn", "none"]).into(),
             (_, "library-name" | "library-name-pattern") => self.pick(&["lib", "l*", "none"]).into(),
