@@ -329,7 +329,7 @@ impl Driver {
             match mail {
                 Mail::Envelope(from, envelope) => self.tick(|shard| shard.receive(from, envelope)),
                 Mail::Task(task) => task(&self),
-                Mail::Stop => return self.close_log(),
+                Mail::Stop => return self.end(),
             }
         }
     }

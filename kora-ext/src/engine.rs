@@ -228,6 +228,9 @@ impl Engine {
                 tracing::error!("a shard's thread ended by a panic");
             }
         }
+        if let Some(store) = self.host.store() {
+            store.tell_failed_end();
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use kora_runtime::keyspace::Detached;
 use kora_runtime::keyspace::typed::random_state;
-use kora_runtime::shard::loading::{Expired, Progress};
+use kora_runtime::shard::loading::{Expired, LoadError, Progress};
 use kora_runtime::shard::{Shard, ShardOptions};
 use kora_storage::dir::{File, read_at_most};
 use kora_storage::manifest::snapshot_name;
@@ -73,6 +73,7 @@ fn arrive_loaded(driver: &Rc<Driver>) {
         milliseconds = store.started.elapsed().as_millis() as u64,
         "loaded"
     );
+    store.decide_about_log();
     if store.needs_snapshot() {
         store.on_every_shard(save_anew);
     } else {
@@ -101,7 +102,7 @@ fn begin_incarnation(store: &Arc<Store>) {
 fn open_log(driver: &Rc<Driver>) {
     let Some(store) = driver.store() else { return };
     driver.tick(Shard::end_loading);
-    if store.wants_log()
+    if store.logs_from_start()
         && let Err(error) = driver.open_log(store.next_lsn(driver.id()))
     {
         return store.fail(Fatal::Loading, &error);
@@ -109,7 +110,7 @@ fn open_log(driver: &Rc<Driver>) {
     if !is_last(store) {
         return;
     }
-    if store.wants_log()
+    if store.logs_from_start()
         && let Err(error) = store.adopt_logs()
     {
         return store.fail(Fatal::Loading, &error.to_string());
@@ -234,7 +235,11 @@ async fn load_files(reach: Reach<'_>, store: &Arc<Store>, old: usize, pace: &mut
             let (mut more, before) = (Ok(false), progress.keys);
             reach(&mut |shard| more = shard.load_some(&mut file, &mut progress, expired, ITEMS));
             store.loading.keys.fetch_add(progress.keys - before, Ordering::Relaxed);
-            if !more.map_err(|error| format!("{}: {error}", path.display()))? {
+            if !more.map_err(|error| match error {
+                // It names the file itself.
+                LoadError::Rdb(error) => error.to_string(),
+                error => format!("{}: {error}", path.display()),
+            })? {
                 break;
             }
             pace.breathe().await;

@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,8 @@ pub struct LogFacts {
     pub bytes: AtomicU64,
     /// Bytes that wait to be written.
     pub waiting: AtomicU64,
+    /// There is a log.
+    pub on: AtomicBool,
     /// Syncs under way: 0 or 1.
     pub syncing: AtomicU64,
     /// Syncs that were due while another was under way.
@@ -52,8 +54,8 @@ pub struct LogFacts {
 enum Job {
     Sync(SyncJob),
     Prepare(PrepareJob),
-    /// Whoever sent this waits until all before it is done.
-    Rest(mpsc::Sender<()>),
+    /// Whoever sent this waits until all before it is done, and hears why a sync has failed, if one has.
+    Rest(mpsc::Sender<Option<String>>),
 }
 
 /// What the thread of a log has done.
@@ -241,13 +243,11 @@ impl ShardLog {
             }
             Done::Prepared(job, outcome) => {
                 self.preparing = false;
-                match outcome {
-                    Ok(()) => {
-                        self.writer.prepared(job);
-                        self.no_room = None;
-                        self.prepare();
-                    }
-                    Err(error) => self.no_room = Some(error.to_string()),
+                self.writer.prepared(job);
+                self.no_room = outcome.err().map(|error| error.to_string());
+                // What a full disk has refused is tried again later.
+                if self.no_room.is_none() {
+                    self.prepare();
                 }
                 Ok(None)
             }
@@ -291,21 +291,24 @@ impl ShardLog {
     /// # Errors
     /// What the system refused.
     pub fn finish(mut self) -> Result<(), String> {
-        let (sender, rest) = mpsc::channel();
-        self.send(Job::Rest(sender));
-        // An error means that the thread is gone, and with it what it did.
-        let _ = rest.recv();
+        self.rest()?;
         self.write_waiting();
         if let Some(error) = self.stuck.take() {
             return Err(error);
         }
+        self.rest()?;
+        self.writer.finish().map_err(|error| error.to_string())
+    }
+
+    /// Waits until the log's thread has nothing to do. What it tells comes too late for whoever ends, so a sync that has failed is an error here.
+    fn rest(&self) -> Result<(), String> {
         let (sender, rest) = mpsc::channel();
         self.send(Job::Rest(sender));
-        let _ = rest.recv();
-        if self.poisoned {
-            return Err("a sync failed before".to_owned());
+        match rest.recv() {
+            Ok(None) => Ok(()),
+            Ok(Some(error)) => Err(error),
+            Err(_) => Err("the thread that syncs the log is gone".to_owned()),
         }
-        self.writer.finish().map_err(|error| error.to_string())
     }
 
     fn recycle(&mut self, mut records: Vec<u8>) {
@@ -323,18 +326,22 @@ impl ShardLog {
 
 /// The log's own thread: does what may block.
 fn work(jobs: &mpsc::Receiver<Job>, tell: &dyn Fn(Done)) {
+    let mut failed = None;
     for job in jobs {
         match job {
             Job::Sync(job) => match job.run() {
                 Ok(lsn) => tell(Done::Synced(lsn)),
-                Err(error) => tell(Done::SyncFailed(error)),
+                Err(error) => {
+                    failed = Some(error.to_string());
+                    tell(Done::SyncFailed(error));
+                }
             },
             Job::Prepare(job) => {
                 let outcome = job.run();
                 tell(Done::Prepared(job, outcome));
             }
             // Whoever asked may have given up.
-            Job::Rest(sender) => drop(sender.send(())),
+            Job::Rest(sender) => drop(sender.send(failed.clone())),
         }
     }
 }

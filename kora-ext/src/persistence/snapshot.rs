@@ -38,6 +38,9 @@ struct Running {
     keys: u64,
     bytes: u64,
     failure: Option<String>,
+    /// Every shard had a log when its part began, and none of the logs has been turned off or on since.
+    logged: bool,
+    log_turns: u64,
 }
 
 /// What is known about snapshots.
@@ -48,6 +51,17 @@ struct State {
     refused: Option<u64>,
     last: Last,
     failed_at: Option<Instant>,
+}
+
+/// A snapshot whose parts are all on disk.
+#[derive(Debug)]
+pub struct Adopted {
+    /// Its generation.
+    pub generation: u64,
+    /// For each shard: the record at which replaying begins.
+    pub first_lsns: Vec<u64>,
+    /// How often logs had been turned off or on when it began, if every shard had a log then.
+    pub log_turns: Option<u64>,
 }
 
 /// What is known about the last snapshot.
@@ -129,7 +143,10 @@ impl Snapshots {
             keys: 0,
             bytes: 0,
             failure: None,
+            logged: true,
+            log_turns: store.log_turns(),
         });
+        running.logged &= store.log_facts(shard).on.load(Ordering::SeqCst);
         running.first_lsns[shard] = Some(first_lsn);
         let generation = running.generation;
         drop(state);
@@ -169,15 +186,26 @@ impl Snapshots {
             drop(state);
             return self.ended.notify_all();
         }
-        let Some(running) = state.running.take() else { return };
-        let first_lsns: Vec<u64> = running.first_lsns.iter().map(|lsn| lsn.unwrap_or(1)).collect();
-        let failure = match running.failure {
-            Some(failure) => Some(failure),
-            None => store.adopt_snapshot(running.generation, &first_lsns).err().map(|error| error.to_string()),
+        let adopted = Adopted {
+            generation: running.generation,
+            first_lsns: running.first_lsns.iter().map(|lsn| lsn.unwrap_or(1)).collect(),
+            log_turns: running.logged.then_some(running.log_turns),
         };
+        let failure = running.failure.clone();
+        // It counts as running until the manifest has it, and nobody waits for that who only wants to know.
+        drop(state);
+        let failure = match failure {
+            Some(failure) => {
+                store.drop_snapshot(adopted.generation);
+                Some(failure)
+            }
+            // What the manifest on disk names now nobody knows: the files stay.
+            None => store.adopt_snapshot(adopted).err().map(|error| error.to_string()),
+        };
+        let mut state = self.lock();
+        let Some(running) = state.running.take() else { return };
         match &failure {
             Some(failure) => {
-                store.drop_snapshot(running.generation);
                 tracing::error!(generation = running.generation, "the snapshot failed: {failure}");
             }
             None => {

@@ -21,7 +21,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::directory::{DataDirectory, DataDirectoryError, Rules};
 use super::log::LogFacts;
-use super::snapshot::Snapshots;
+use super::snapshot::{Adopted, Snapshots};
 use crate::driver::Mail;
 
 /// How a data directory is opened.
@@ -98,6 +98,15 @@ pub struct Store {
     reports: Mutex<Vec<String>>,
     /// Whether logs are to be part of the data from the next manifest on.
     log_wanted: AtomicBool,
+    /// As it was when loading was over.
+    log_from_start: AtomicBool,
+    /// What the manifest says, for those who may not wait for it.
+    has_log: AtomicBool,
+    log_turns: AtomicU64,
+    /// Shards whose logs are still to be turned off or on.
+    turning: AtomicUsize,
+    last_generation: AtomicU64,
+    failed_end: Mutex<Vec<String>>,
     checksums: AtomicBool,
     asked_to_save: AtomicBool,
     saves_by_rule: AtomicBool,
@@ -152,7 +161,6 @@ impl Store {
         let reports = recovered.as_ref().map_or_else(Vec::new, |recovered| recovered.reports.clone());
         Ok(Arc::new(Self {
             manifest: Mutex::new(source.clone()),
-            source,
             recovered,
             dir,
             directory,
@@ -163,6 +171,13 @@ impl Store {
             started: Instant::now(),
             reports: Mutex::new(reports),
             log_wanted: AtomicBool::new(false),
+            log_from_start: AtomicBool::new(false),
+            has_log: AtomicBool::new(source.has_log),
+            log_turns: AtomicU64::new(0),
+            turning: AtomicUsize::new(0),
+            last_generation: AtomicU64::new(source.generation),
+            source,
+            failed_end: Mutex::default(),
             checksums: AtomicBool::new(true),
             asked_to_save: AtomicBool::new(false),
             saves_by_rule: AtomicBool::new(false),
@@ -272,9 +287,9 @@ impl Store {
 
     // ---- the manifest ---------------------------------------------------------------------------------------------------
 
-    /// The generation that the next snapshot is to have.
+    /// The generation that the next snapshot is to have. None has a generation twice: the manifest on disk may name one whose end seemed to fail.
     pub(crate) fn next_generation(&self) -> u64 {
-        self.manifest().generation + 1
+        self.last_generation.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// The number of the first record that a shard logs when its keys came from other shards: larger than any that is in a file.
@@ -284,7 +299,8 @@ impl Store {
     }
 
     /// Makes a finished snapshot the one that counts, and removes what it replaces.
-    pub(crate) fn adopt_snapshot(&self, generation: u64, first_lsns: &[u64]) -> Result<(), ManifestError> {
+    pub(crate) fn adopt_snapshot(&self, adopted: Adopted) -> Result<(), ManifestError> {
+        let Adopted { generation, first_lsns, log_turns } = adopted;
         let path = self.path().to_owned();
         self.dir.sync().map_err(|source| ManifestError::Io { doing: "sync", path, source })?;
         let mut manifest = self.manifest();
@@ -293,23 +309,23 @@ impl Store {
         next.shards = self.shards as u32;
         next.fingerprint = self.directory.fingerprint;
         // Before the shards log, no log belongs to what they hold.
-        next.has_log = over && self.log_wanted.load(Ordering::SeqCst);
-        next.first_lsns = if over { first_lsns.to_vec() } else { vec![self.first_lsn_when_rerouted(); self.shards] };
-        next.write(&*self.dir)?;
-        *manifest = next.clone();
+        next.has_log = over && self.wants_log() && log_turns == Some(self.log_turns()) && self.all_log();
+        next.first_lsns = if over { first_lsns } else { vec![self.first_lsn_when_rerouted(); self.shards] };
+        self.replace_manifest(&mut manifest, next)?;
+        let (has_log, first_lsns) = (manifest.has_log, manifest.first_lsns.clone());
         drop(manifest);
         self.remove_old_snapshots(generation);
-        if over {
-            let first_lsns = next.first_lsns;
-            let has_log = next.has_log;
-            self.on_every_shard(move |driver| {
-                if has_log {
-                    driver.retire_log(first_lsns[driver.id()]);
-                } else {
-                    driver.close_log();
-                }
-            });
+        if has_log {
+            self.on_every_shard(move |driver| driver.retire_log(first_lsns[driver.id()]));
         }
+        Ok(())
+    }
+
+    /// Writes a manifest and holds it for the one on disk.
+    fn replace_manifest(&self, manifest: &mut Manifest, next: Manifest) -> Result<(), ManifestError> {
+        next.write(&*self.dir)?;
+        self.has_log.store(next.has_log, Ordering::SeqCst);
+        *manifest = next;
         Ok(())
     }
 
@@ -338,10 +354,12 @@ impl Store {
     /// Raises the incarnation: no log was ever written under the new one.
     pub(super) fn raise_incarnation(&self) -> Result<(), ManifestError> {
         let mut manifest = self.manifest();
+        self.raise_incarnation_of(&mut manifest)
+    }
+
+    fn raise_incarnation_of(&self, manifest: &mut Manifest) -> Result<(), ManifestError> {
         let next = Manifest { incarnation: manifest.incarnation + 1, ..manifest.clone() };
-        next.write(&*self.dir)?;
-        *manifest = next;
-        Ok(())
+        self.replace_manifest(manifest, next)
     }
 
     /// Removes what no file that counts needs.
@@ -355,41 +373,93 @@ impl Store {
         let mut manifest = self.manifest();
         if !manifest.has_log {
             let next = Manifest { has_log: true, ..manifest.clone() };
-            next.write(&*self.dir)?;
-            *manifest = next;
+            self.replace_manifest(&mut manifest, next)?;
         }
         Ok(())
     }
 
     /// True when what was found has to be saved as a whole before anything new is logged.
     pub(super) fn needs_snapshot(&self) -> bool {
-        self.is_rerouted() || (self.source.has_log && !self.wants_log())
+        self.is_rerouted() || (self.source.has_log && !self.logs_from_start())
     }
 
     pub(crate) fn wants_log(&self) -> bool {
         self.log_wanted.load(Ordering::SeqCst)
     }
 
-    /// Follows `appendonly` at run time. The logs are opened at once, and belong to the data, or do not any more, from the next snapshot on, which is due
-    /// because of this.
+    /// Decides whether there is a log when loading is over: what `appendonly` becomes meanwhile is followed afterwards.
+    pub(super) fn decide_about_log(&self) {
+        self.log_from_start.store(self.wants_log(), Ordering::SeqCst);
+    }
+
+    /// Whether there is a log when loading is over.
+    pub(super) fn logs_from_start(&self) -> bool {
+        self.log_from_start.load(Ordering::SeqCst)
+    }
+
+    /// Follows `appendonly` at run time, soon.
     pub(crate) fn want_log(&self, wanted: bool) {
-        if self.log_wanted.swap(wanted, Ordering::SeqCst) == wanted || !wanted {
+        self.log_wanted.store(wanted, Ordering::SeqCst);
+    }
+
+    /// How often the logs of all shards were begun to be turned off or on.
+    pub(crate) fn log_turns(&self) -> u64 {
+        self.log_turns.load(Ordering::SeqCst)
+    }
+
+    /// True when every shard has a log, and none is on its way.
+    fn all_log(&self) -> bool {
+        self.turning.load(Ordering::SeqCst) == 0 && self.logs.iter().all(|log| log.on.load(Ordering::SeqCst))
+    }
+
+    /// Turns the logs of all shards on or off. Those that are on belong to the data, or do not any more, from the next snapshot on, which is due because of
+    /// this; so logs are turned only while they do not belong to it, and all of them before any is turned again.
+    pub(crate) fn follow_wish(&self) {
+        let wanted = self.wants_log();
+        let count = self.logs.iter().filter(|log| log.on.load(Ordering::SeqCst)).count();
+        let as_wished = if wanted { count == self.shards } else { count == 0 };
+        if as_wished || self.turning.load(Ordering::SeqCst) > 0 {
             return;
         }
-        if let Err(error) = self.raise_incarnation() {
+        // Whoever writes the manifest now may take long.
+        let Ok(mut manifest) = self.manifest.try_lock() else { return };
+        if manifest.has_log {
+            return;
+        }
+        // Logs of which some could not be opened are closed first: all are of one incarnation.
+        let open = wanted && count == 0;
+        if open && let Err(error) = self.raise_incarnation_of(&mut manifest) {
             self.log_wanted.store(false, Ordering::SeqCst);
             return tracing::error!("nothing is logged: {error}");
         }
-        self.on_every_shard(|driver| {
+        self.turning.store(self.shards, Ordering::SeqCst);
+        self.log_turns.fetch_add(1, Ordering::SeqCst);
+        let first_lsns = manifest.first_lsns.clone();
+        drop(manifest);
+        self.on_every_shard(move |driver| {
             let Some(store) = driver.store() else { return };
-            let first_lsn = store.manifest().first_lsns[driver.id()];
-            if !driver.is_logging()
-                && let Err(error) = driver.open_log(first_lsn)
-            {
-                store.log_wanted.store(false, Ordering::SeqCst);
-                tracing::error!("nothing is logged: {error}");
+            let outcome = if open { driver.open_log(first_lsns[driver.id()]) } else { driver.close_log() };
+            if let Err(error) = outcome {
+                if open {
+                    store.log_wanted.store(false, Ordering::SeqCst);
+                }
+                tracing::error!("{error}");
             }
+            store.turning.fetch_sub(1, Ordering::SeqCst);
         });
+    }
+
+    /// Notes that a log could not be ended with the process.
+    pub(crate) fn note_failed_end(&self, why: String) {
+        self.failed_end.lock().unwrap_or_else(PoisonError::into_inner).push(why);
+    }
+
+    /// Ends the process when a log could not be ended: what was acknowledged may not be on disk.
+    pub(crate) fn tell_failed_end(&self) {
+        let failed = std::mem::take(&mut *self.failed_end.lock().unwrap_or_else(PoisonError::into_inner));
+        if !failed.is_empty() {
+            self.fail(Fatal::Sync, &failed.join("; "));
+        }
     }
 
     /// Has a snapshot begun when none is being written any more.
@@ -404,7 +474,8 @@ impl Store {
 
     /// True when the logs are to belong to the data and do not yet, or the other way round: a snapshot is due.
     pub(crate) fn changes_its_mind(&self) -> bool {
-        self.manifest().has_log != self.wants_log()
+        let (counts, wanted) = (self.has_log.load(Ordering::SeqCst), self.wants_log());
+        counts != wanted && (counts || self.all_log())
     }
 
     /// A log for a shard that goes on at `next_lsn`; what is there at that place counts no more.

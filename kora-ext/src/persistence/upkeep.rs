@@ -67,6 +67,7 @@ impl Driver {
         let log =
             ShardLog::start(writer, policy, facts, &self.id().to_string(), tell).map_err(|error| error.to_string())?;
         *self.log.borrow_mut() = Some(log);
+        store.log_facts(self.id()).on.store(true, Ordering::SeqCst);
         self.tick(|shard| shard.start_log(next_lsn));
         Ok(())
     }
@@ -92,11 +93,6 @@ impl Driver {
         }
     }
 
-    /// True when the shard's changes are logged.
-    pub(crate) fn is_logging(&self) -> bool {
-        self.log.borrow().is_some()
-    }
-
     /// Removes what a snapshot has made unnecessary.
     pub(crate) fn retire_log(&self, first_lsn: u64) {
         if let Some(log) = &mut *self.log.borrow_mut() {
@@ -112,15 +108,28 @@ impl Driver {
     }
 
     /// Ends the log: everything is on disk when this returns.
-    pub(crate) fn close_log(&self) {
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(crate) fn close_log(&self) -> Result<(), String> {
         self.flush();
         let log = self.log.borrow_mut().take();
-        if let Some(log) = log
-            && let Err(error) = log.finish()
-        {
-            tracing::error!("the log of shard {} could not be finished: {error}", self.id());
+        let failed = |error| format!("the log of shard {} could not be finished: {error}", self.id());
+        let outcome = log.map_or(Ok(()), |log| log.finish().map_err(failed));
+        if let Some(store) = self.store() {
+            store.log_facts(self.id()).on.store(false, Ordering::SeqCst);
         }
         self.tick(Shard::stop_log);
+        outcome
+    }
+
+    /// Ends the log with the process.
+    pub(crate) fn end(&self) {
+        if let Err(error) = self.close_log()
+            && let Some(store) = self.store()
+        {
+            store.note_failed_end(error);
+        }
     }
 
     /// What is due ten times a second.
@@ -146,7 +155,11 @@ impl Driver {
 
     fn save_when_due(self: &Rc<Self>, store: &Arc<Store>) {
         let facts = store.facts();
-        if facts.loading || facts.snapshot_running_seconds.is_some() {
+        if facts.loading {
+            return;
+        }
+        store.follow_wish();
+        if facts.snapshot_running_seconds.is_some() {
             return;
         }
         if !facts.last_snapshot_ok && !store.snapshots().may_try_again(AFTER_FAILURE) {

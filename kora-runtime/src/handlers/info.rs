@@ -103,7 +103,7 @@ fn process(core: &Core, facts: &mut Facts) {
     facts.tell("process_id", host.process_id);
     facts.tell("run_id", &host.run_id);
     facts.tell("tcp_port", host.tcp_port);
-    facts.tell("server_time_usec", core.now_ms * 1000);
+    facts.tell("server_time_usec", core.now_ms.saturating_mul(1000));
     facts.tell("uptime_in_seconds", host.uptime_seconds);
     facts.tell("uptime_in_days", host.uptime_seconds / (24 * 60 * 60));
     facts.tell("executable", &host.executable);

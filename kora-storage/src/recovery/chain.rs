@@ -245,7 +245,9 @@ impl Walk<'_> {
         if let Some(damage) = end.damage {
             return Err(RecoveryError::damaged(self.dir, &candidate.name, end.offset, damage));
         }
-        let next = self.candidates.get(end.at + 1).filter(|_| end.claims && end.bytes_here == 0);
+        // One that should begin with the missing record is there, and damaged itself.
+        let went_on = end.claims && end.bytes_here == 0 && candidate.first_lsn < self.expected;
+        let next = self.candidates.get(end.at + 1).filter(|_| went_on);
         if let Some(Candidate { name, header: Err((offset, damage)), .. }) = next {
             return Err(RecoveryError::damaged(self.dir, name, *offset, damage.clone()));
         }

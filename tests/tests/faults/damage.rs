@@ -236,7 +236,7 @@ fn append(place: &Place, records: &[u8]) {
     manifest.incarnation += 1;
     manifest.write(&*dir).expect("a writable directory");
     let mut writer = LogWriter::create(dir, &manifest, 0, next_lsn, LogOptions::default()).expect("a new segment");
-    writer.append(records, 1).expect("room");
+    writer.append(records, 1, 0).expect("room");
     writer.finish().expect("room");
 }
 
@@ -272,7 +272,7 @@ fn records_that_mean_nothing_are_refused() {
     let cases: [(Vec<u8>, String); 10] = [
         (entry(0, 65_535, 2, &[1, 1], b"kv"), format!("{at} is command number 65535, which this version does not know")),
         (entry(0, CommandId::Ping.number(), 0, &[], b""), format!("{at} is ping, which is never logged")),
-        (entry(0, set, 1, &[1], b"k"), format!("{at}, set, was refused: ERR syntax error")),
+        (entry(0, set, 3, &[1, 1, 1], b"kvx"), format!("{at}, set, was refused: ERR syntax error")),
         (entry(16, set, 2, &[1, 1], b"kv"), format!("{at} does not fit into it")),
         (entry(0, set, 2, &[1, 100], b"kv"), format!("{at} does not fit into it")),
         (entry(0, set, u32::MAX, &[1, 1], b"kv"), format!("{at} does not fit into it")),
@@ -294,7 +294,7 @@ fn records_that_mean_nothing_are_refused() {
     short[0] -= 1;
     check(&place, |place| append(place, &short), &unknown);
     let mut several = Vec::new();
-    record::write_txn(&mut several, 7, false, &[0, 9], &good);
+    record::write_txn(&mut several, 7, &[0, 9], &good);
     check(&place, |place| append(place, &several), &unknown);
     let mut kind = plain(&good);
     kind[4] = 0x80;
@@ -346,6 +346,7 @@ fn lengths_that_lie_are_refused_before_anything_is_allocated() {
         batch.extend(1_u32.to_le_bytes());
         batch.extend(lsn.to_le_bytes());
         batch.extend((lsn - 1).to_le_bytes());
+        batch.extend(0_u64.to_le_bytes());
         batch.extend(7_u32.to_le_bytes());
         batch.extend(crc32c(seed, &batch).to_le_bytes());
         bytes.extend(batch);
@@ -354,7 +355,7 @@ fn lengths_that_lie_are_refused_before_anything_is_allocated() {
         let life = setup.open(&torn);
         let reports = life.store.facts().recovery_reports;
         let expected =
-            format!("DIR/{name} at offset 56: the log ends with a torn write of 132 bytes; record {lsn} is the next");
+            format!("DIR/{name} at offset 56: the log ends with a torn write of 140 bytes; record {lsn} is the next");
         assert_eq!(reports.iter().map(|report| torn.anonymous(report)).collect::<Vec<_>>(), [expected]);
         life.end();
     }
@@ -367,7 +368,7 @@ fn lengths_that_lie_are_refused_before_anything_is_allocated() {
     check(
         &place,
         |place| place.write(&dump, &string),
-        &format!("DIR/{dump} at offset 14: a string of 100000000000 bytes, at most 536870912 are read"),
+        &format!("DIR/{dump} at offset 23: a string of 100000000000 bytes, at most 2147483648 are read"),
     );
     for (kind, name) in [(1_u8, "list"), (2, "set"), (4, "hash"), (5, "zset")] {
         let lie = [&head[..], &[kind], b"\x01k", &hundred, b"\x01a\x01b"].concat();

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use kora_runtime::random::Random;
-use kora_storage::dir::MemoryDir;
+use kora_storage::dir::{Fault, MemoryDir};
 use kora_storage::manifest::Manifest;
 
 use crate::stage::{Disk, Life, Place, Setup, until};
@@ -129,6 +129,39 @@ fn a_start_without_the_log_that_was_there() {
 fn a_snapshot() {
     let made = made(&strict(2), true);
     at_every_call(&made, &strict(2), Some(&Life::snapshot));
+}
+
+#[test]
+fn a_snapshot_in_which_one_call_fails() {
+    let (place, all) = made(&strict(2), true);
+    let mut random = Random::new(7);
+    for nth in 0..CALLS_MAX {
+        for again in [false, true] {
+            let place = place.copy();
+            let memory = place.in_memory();
+            let life = Setup { memory: Some(memory.clone()), ..strict(2) }.open(&place);
+            life.disk.faults.fail_nth(None, nth, Fault::Device);
+            life.snapshot();
+            let calls = life.disk.faults.calls();
+            life.disk.faults.lift();
+            let mut all = all.clone();
+            if again {
+                life.say_all(&["INCR late", "INCR late"]);
+                life.snapshot();
+                life.say_all(&["INCR late"]);
+                all.insert("0/late".to_owned(), "string 3 until -1".to_owned());
+            }
+            life.kill();
+            interrupt(&memory, &mut random);
+            place.become_like(&memory);
+            let life = strict(2).open(&place);
+            assert_eq!(life.contents(), all, "after the failure of call {nth}");
+            life.end();
+            if calls <= nth && again {
+                return;
+            }
+        }
+    }
 }
 
 #[test]
