@@ -73,6 +73,10 @@ fn arrive_loaded(driver: &Rc<Driver>) {
         milliseconds = store.started.elapsed().as_millis() as u64,
         "loaded"
     );
+    // All is sound: now what is not needed may go, and make room.
+    if let Err(error) = store.sweep() {
+        return store.fail(Fatal::Loading, &error.to_string());
+    }
     store.decide_about_log();
     if store.needs_snapshot() {
         store.on_every_shard(save_anew);

@@ -171,18 +171,20 @@ impl Snapshots {
     fn end_part(&self, store: &Store, shard: ShardId, written: io::Result<(u64, u64)>) {
         let mut state = self.lock();
         let Some(running) = &mut state.running else { return };
-        match written {
+        let ended = match written {
             Ok((keys, bytes)) => {
                 running.keys += keys;
                 running.bytes += bytes;
-                running.ended[shard] = Some(Ok(()));
+                Ok(())
             }
             Err(error) => {
                 running.failure = Some(error.to_string());
-                running.ended[shard] = Some(Err(error.to_string()));
+                Err(error.to_string())
             }
-        }
-        if running.ended.iter().any(Option::is_none) {
+        };
+        // The last part ends with the snapshot.
+        if running.ended.iter().filter(|ended| ended.is_none()).count() > 1 {
+            running.ended[shard] = Some(ended);
             drop(state);
             return self.ended.notify_all();
         }

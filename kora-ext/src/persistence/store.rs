@@ -143,8 +143,6 @@ impl Store {
             None => Arc::new(RealDir::open(path).map_err(io)?),
         };
         let source = directory.found.clone();
-        // How many older snapshots stay is for the settings, which nobody has read yet.
-        sweep(&*dir, &source, u64::MAX)?;
         let recovered = source
             .has_log
             .then(|| recover(&*dir, &source, if *salvage { Mode::Salvage } else { Mode::Normal }))
@@ -400,6 +398,10 @@ impl Store {
     /// Follows `appendonly` at run time, soon.
     pub(crate) fn want_log(&self, wanted: bool) {
         self.log_wanted.store(wanted, Ordering::SeqCst);
+        // While loading nobody logs; and what cannot be done now the upkeep sees to.
+        if self.loading.over.load(Ordering::SeqCst) {
+            self.follow_wish();
+        }
     }
 
     /// How often the logs of all shards were begun to be turned off or on.
@@ -416,16 +418,15 @@ impl Store {
     /// this; so logs are turned only while they do not belong to it, and all of them before any is turned again.
     pub(crate) fn follow_wish(&self) {
         let wanted = self.wants_log();
-        let count = self.logs.iter().filter(|log| log.on.load(Ordering::SeqCst)).count();
-        let as_wished = if wanted { count == self.shards } else { count == 0 };
-        if as_wished || self.turning.load(Ordering::SeqCst) > 0 {
+        if self.logs.iter().all(|log| log.on.load(Ordering::SeqCst) == wanted) {
             return;
         }
         // Whoever writes the manifest now may take long.
         let Ok(mut manifest) = self.manifest.try_lock() else { return };
-        if manifest.has_log {
+        if manifest.has_log || self.turning.load(Ordering::SeqCst) > 0 {
             return;
         }
+        let count = self.logs.iter().filter(|log| log.on.load(Ordering::SeqCst)).count();
         // Logs of which some could not be opened are closed first: all are of one incarnation.
         let open = wanted && count == 0;
         if open && let Err(error) = self.raise_incarnation_of(&mut manifest) {
