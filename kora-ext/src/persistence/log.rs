@@ -133,7 +133,7 @@ impl ShardLog {
     /// Writes what waits, until something fails.
     fn write_waiting(&mut self) {
         while let Some(batch) = self.waiting.front() {
-            match self.writer.append(&batch.records, batch.count) {
+            match self.writer.append(&batch.records, batch.count, batch.settled_lsn) {
                 Ok(()) => {
                     self.stuck = None;
                     self.waiting_bytes -= batch.records.len();

@@ -313,7 +313,7 @@ impl Journal {
         let records = &mut self.batch.records;
         let start = match writers {
             [] | [_] => record::begin_plain(records),
-            several => record::begin_transaction(records, txn.0, false, several.iter().map(|shard| *shard as u16)),
+            several => record::begin_transaction(records, txn.0, several.iter().map(|shard| *shard as u16)),
         };
         records.extend_from_slice(entries);
         self.seal(start);

@@ -9,8 +9,6 @@
 
 /// Bit of a record's kind: it is part of a transaction over several shards.
 const KIND_TRANSACTION: u8 = 1;
-/// Bit of a record's kind: nothing behind it depends on it.
-const KIND_HELD: u8 = 2;
 
 /// Bytes of the shortest record.
 pub const RECORD_BYTES_MIN: usize = LENGTH_BYTES + 1;
@@ -24,17 +22,10 @@ pub fn begin_plain(out: &mut Vec<u8>) -> usize {
     start
 }
 
-/// Begins a record of a transaction that counts only if every participant has a record of it. What is `held` is left
-/// out alone when it does not count; otherwise the log ends before it.
-pub fn begin_transaction(
-    out: &mut Vec<u8>,
-    txid: u64,
-    held: bool,
-    participants: impl ExactSizeIterator<Item = u16>,
-) -> usize {
+/// Begins a record of a transaction that counts only if every participant has a record of it.
+pub fn begin_transaction(out: &mut Vec<u8>, txid: u64, participants: impl ExactSizeIterator<Item = u16>) -> usize {
     let start = out.len();
-    let kind = KIND_TRANSACTION | if held { KIND_HELD } else { 0 };
-    out.extend_from_slice(&[0, 0, 0, 0, kind]);
+    out.extend_from_slice(&[0, 0, 0, 0, KIND_TRANSACTION]);
     out.extend_from_slice(&txid.to_le_bytes());
     let count = u16::try_from(participants.len()).expect("there are fewer shards");
     out.extend_from_slice(&count.to_le_bytes());
@@ -59,8 +50,8 @@ pub fn write_plain(out: &mut Vec<u8>, payload: &[u8]) {
 }
 
 /// Writes a whole record of a transaction.
-pub fn write_txn(out: &mut Vec<u8>, txid: u64, held: bool, participants: &[u16], payload: &[u8]) {
-    let start = begin_transaction(out, txid, held, participants.iter().copied());
+pub fn write_txn(out: &mut Vec<u8>, txid: u64, participants: &[u16], payload: &[u8]) {
+    let start = begin_transaction(out, txid, participants.iter().copied());
     out.extend_from_slice(payload);
     seal(out, start);
 }
@@ -83,8 +74,6 @@ pub struct Record<'a> {
 pub struct Txn<'a> {
     /// Its number, unique within an incarnation.
     pub id: u64,
-    /// Nothing behind the record in its log depends on it.
-    pub held: bool,
     /// The shards that must each have a record of it.
     pub participants: Participants<'a>,
 }
@@ -112,12 +101,12 @@ pub(crate) fn split_first<'a>(bytes: &mut &'a [u8], lsn: u64, incarnation: u64) 
     let [kind] = *take::<1>(&mut body)?;
     let txn = match kind {
         0 => None,
-        kind if kind & !(KIND_TRANSACTION | KIND_HELD) == 0 && kind & KIND_TRANSACTION != 0 => {
+        KIND_TRANSACTION => {
             let id = u64::from_le_bytes(*take(&mut body)?);
             let count = usize::from(u16::from_le_bytes(*take(&mut body)?));
             let (participants, payload) = body.split_at_checked(2 * count).ok_or(Malformed)?;
             body = payload;
-            Some(Txn { id, held: kind & KIND_HELD != 0, participants: Participants(participants) })
+            Some(Txn { id, participants: Participants(participants) })
         }
         _ => return Err(Malformed),
     };
@@ -139,30 +128,30 @@ mod tests {
     fn records_are_read_back() {
         let mut bytes = Vec::new();
         write_plain(&mut bytes, b"one");
-        write_txn(&mut bytes, 7, true, &[3, 258], b"");
-        write_txn(&mut bytes, 8, false, &[], b"three");
+        write_txn(&mut bytes, 7, &[3, 258], b"");
+        write_txn(&mut bytes, 8, &[], b"three");
         let mut rest = &bytes[..];
         let first = split_first(&mut rest, 10, 2).expect("a record");
         assert_eq!(first, Record { lsn: 10, incarnation: 2, txn: None, payload: b"one" });
         let second = split_first(&mut rest, 11, 2).expect("a record");
         let txn = second.txn.expect("it has one");
-        assert_eq!((txn.id, txn.held, second.payload), (7, true, &b""[..]));
+        assert_eq!((txn.id, second.payload), (7, &b""[..]));
         assert_eq!(txn.participants.iter().collect::<Vec<_>>(), [3, 258]);
         let third = split_first(&mut rest, 12, 2).expect("a record");
         let txn = third.txn.expect("it has one");
-        assert_eq!((txn.id, txn.held, txn.participants.iter().len(), third.payload), (8, false, 0, &b"three"[..]));
+        assert_eq!((txn.id, txn.participants.iter().len(), third.payload), (8, 0, &b"three"[..]));
         assert!(rest.is_empty());
     }
 
     #[test]
     fn what_is_no_record_is_refused() {
         let mut whole = Vec::new();
-        write_txn(&mut whole, 7, true, &[3, 4], b"");
+        write_txn(&mut whole, 7, &[3, 4], b"");
         for length in 0..whole.len() {
             let mut cut = &whole[..length];
             assert_eq!(split_first(&mut cut, 1, 1), Err(Malformed), "{length}");
         }
-        for kind in [2, 4, 5, 0x80] {
+        for kind in [2, 3, 4, 0x80] {
             let mut bytes = whole.clone();
             bytes[LENGTH_BYTES] = kind;
             assert_eq!(split_first(&mut &bytes[..], 1, 1), Err(Malformed), "kind {kind}");

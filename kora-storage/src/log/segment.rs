@@ -15,7 +15,7 @@ const VERSION: u8 = 1;
 /// Bytes of a segment's header.
 pub(crate) const HEADER_BYTES: usize = 56;
 /// Bytes of a batch's header.
-pub(crate) const BATCH_HEADER_BYTES: usize = 32;
+pub(crate) const BATCH_HEADER_BYTES: usize = 40;
 /// Batches begin at multiples of this.
 pub(crate) const ALIGNMENT: usize = 8;
 
@@ -35,8 +35,9 @@ const CHECKSUM_AT: usize = 52;
 const COUNT_AT: usize = 4;
 const BATCH_FIRST_LSN_AT: usize = 8;
 const BATCH_DURABLE_LSN_AT: usize = 16;
-const RECORDS_CHECKSUM_AT: usize = 24;
-const BATCH_CHECKSUM_AT: usize = 28;
+const BATCH_SETTLED_LSN_AT: usize = 24;
+const RECORDS_CHECKSUM_AT: usize = 32;
+const BATCH_CHECKSUM_AT: usize = 36;
 
 /// How the bytes of a log are wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -180,14 +181,18 @@ pub(crate) struct BatchHeader {
     pub(crate) first_lsn: u64,
     /// The last record that was known to be on disk when the batch was written.
     pub(crate) durable_lsn: u64,
+    /// All transactions with records up to this one were settled when the batch was written: its records, and those
+    /// behind it, may depend on them.
+    pub(crate) settled_lsn: u64,
     records_checksum: u32,
 }
 
 impl BatchHeader {
-    /// The header of a batch of these records.
-    pub(crate) fn of(seed: u32, records: &[u8], count: u32, first_lsn: u64, durable_lsn: u64) -> Self {
+    /// The header of a batch of these records, as if nothing before it was on disk or settled.
+    pub(crate) fn of(seed: u32, records: &[u8], count: u32, first_lsn: u64) -> Self {
         let length = u32::try_from(records.len()).expect("it was measured");
-        Self { length, count, first_lsn, durable_lsn, records_checksum: crc32c::crc32c_append(seed, records) }
+        let records_checksum = crc32c::crc32c_append(seed, records);
+        Self { length, count, first_lsn, durable_lsn: 0, settled_lsn: 0, records_checksum }
     }
 
     pub(crate) fn encode(&self, seed: u32) -> [u8; BATCH_HEADER_BYTES] {
@@ -195,7 +200,8 @@ impl BatchHeader {
         bytes[..COUNT_AT].copy_from_slice(&self.length.to_le_bytes());
         bytes[COUNT_AT..BATCH_FIRST_LSN_AT].copy_from_slice(&self.count.to_le_bytes());
         bytes[BATCH_FIRST_LSN_AT..BATCH_DURABLE_LSN_AT].copy_from_slice(&self.first_lsn.to_le_bytes());
-        bytes[BATCH_DURABLE_LSN_AT..RECORDS_CHECKSUM_AT].copy_from_slice(&self.durable_lsn.to_le_bytes());
+        bytes[BATCH_DURABLE_LSN_AT..BATCH_SETTLED_LSN_AT].copy_from_slice(&self.durable_lsn.to_le_bytes());
+        bytes[BATCH_SETTLED_LSN_AT..RECORDS_CHECKSUM_AT].copy_from_slice(&self.settled_lsn.to_le_bytes());
         bytes[RECORDS_CHECKSUM_AT..BATCH_CHECKSUM_AT].copy_from_slice(&self.records_checksum.to_le_bytes());
         let checksum = crc32c::crc32c_append(seed, &bytes[..BATCH_CHECKSUM_AT]);
         bytes[BATCH_CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
@@ -217,6 +223,7 @@ impl BatchHeader {
             count: number(bytes, COUNT_AT),
             first_lsn,
             durable_lsn: long_number(bytes, BATCH_DURABLE_LSN_AT),
+            settled_lsn: long_number(bytes, BATCH_SETTLED_LSN_AT),
             records_checksum: number(bytes, RECORDS_CHECKSUM_AT),
         })
     }
@@ -232,6 +239,7 @@ impl BatchHeader {
         length <= LOG_BATCH_BYTES_MAX
             && count <= length / RECORD_BYTES_MIN
             && self.durable_lsn < self.first_lsn
+            && self.settled_lsn < self.first_lsn
             && self.first_lsn.checked_add(u64::from(self.count)).is_some()
     }
 

@@ -43,6 +43,8 @@ pub struct LogWriter {
     dirty_end: u64,
     next_lsn: u64,
     durable_lsn: u64,
+    /// What the last batch said is settled.
+    settled_lsn: u64,
     /// Earlier segments whose last records may not be on disk.
     left: Vec<Left>,
     /// All earlier segments, the first record's first.
@@ -144,6 +146,8 @@ impl LogWriter {
             dirty_end: 0,
             next_lsn,
             durable_lsn: next_lsn - 1,
+            // Recovery has decided about everything before.
+            settled_lsn: next_lsn - 1,
             left: Vec::new(),
             older,
             durable_name: Arc::default(),
@@ -155,9 +159,15 @@ impl LogWriter {
         })
     }
 
-    /// Adds `count` records as one batch. After an error nothing of them counts, and the same or others may be tried.
-    pub fn append(&mut self, records: &[u8], count: u32) -> Result<(), LogError> {
+    /// Adds `count` records as one batch, which may depend on every transaction with a record up to `settled_lsn` and on
+    /// no other: those are settled, which means that each of their participants has written its record. It is a record
+    /// before this batch, and never falls. After an error nothing of the batch counts, and the same or others may be tried.
+    pub fn append(&mut self, records: &[u8], count: u32, settled_lsn: u64) -> Result<(), LogError> {
         assert!(count > 0, "a batch has records");
+        assert!(
+            (self.settled_lsn..self.next_lsn).contains(&settled_lsn),
+            "what is settled was written, and stays settled"
+        );
         if records.len() > LOG_BATCH_BYTES_MAX {
             return Err(LogError::TooLong { bytes: records.len() });
         }
@@ -166,7 +176,7 @@ impl LogWriter {
         if (too_long && self.offset > HEADER_BYTES as u64) || !self.evade_zeroing(whole as u64) {
             self.start_segment()?;
         }
-        self.write(records, count)
+        self.write(records, count, settled_lsn)
     }
 
     /// The number of the next record.
@@ -247,7 +257,7 @@ impl LogWriter {
     }
 
     /// Bytes that fit without room on the disk, in this segment and in the next if it is made already. Each batch
-    /// takes 39 bytes of them besides its records at most.
+    /// takes 47 bytes of them besides its records at most.
     pub fn remaining_prepared(&self) -> u64 {
         let (start, end) = self.prepared;
         let here = if self.offset >= start { end.saturating_sub(self.offset) } else { 0 };
@@ -288,7 +298,7 @@ impl LogWriter {
     }
 
     /// Ends the log: everything is on disk, the room that was made is given back, and a closing mark says that nothing
-    /// may be missing. Jobs have ended before; the log may go on after.
+    /// may be missing, and what the last batch said is settled. Jobs have ended before; the log may go on after.
     pub fn finish(&mut self) -> Result<(), LogError> {
         if let Some(spare) = self.spare.take() {
             spare.remove(&*self.dir);
@@ -299,7 +309,7 @@ impl LogWriter {
             self.synced(lsn);
         }
         // A full disk may have no room for the mark, which then is missed by nobody.
-        let closed = self.write(&[], 0);
+        let closed = self.write(&[], 0, self.settled_lsn);
         let cut = uninterrupted(|| self.file.set_len(self.offset));
         cut.map_err(LogError::io("cut", &path))?;
         (self.prepared, self.dirty_end) = ((0, 0), 0);
@@ -308,8 +318,9 @@ impl LogWriter {
     }
 
     /// Writes a batch at the end of the segment in use.
-    fn write(&mut self, records: &[u8], count: u32) -> Result<(), LogError> {
-        let batch = BatchHeader::of(self.seed, records, count, self.next_lsn, self.durable_lsn);
+    fn write(&mut self, records: &[u8], count: u32, settled_lsn: u64) -> Result<(), LogError> {
+        let mut batch = BatchHeader::of(self.seed, records, count, self.next_lsn);
+        (batch.durable_lsn, batch.settled_lsn) = (self.durable_lsn, settled_lsn);
         let end = self.offset + batch.whole_bytes();
         self.buffer.clear();
         self.buffer.extend_from_slice(&batch.encode(self.seed));
@@ -330,6 +341,7 @@ impl LogWriter {
         self.dirty_end = 0;
         self.offset = end;
         self.next_lsn += u64::from(count);
+        self.settled_lsn = settled_lsn;
         Ok(())
     }
 

@@ -181,11 +181,14 @@ impl Walk<'_> {
             let mut known = true;
             let outcome = match batch.first_lsn {
                 found if found != expected => Err(Damage::Lsn { found, expected }),
-                _ => for_each_record(records, &batch, header.incarnation, |record| {
-                    if (first_lsn..limit).contains(&record.lsn) {
-                        known &= txns.add(self.shard, &record, shards);
-                    }
-                }),
+                _ => {
+                    txns.settle(self.shard, header.incarnation, batch.first_lsn, batch.settled_lsn);
+                    for_each_record(records, &batch, header.incarnation, |record| {
+                        if (first_lsn..limit).contains(&record.lsn) {
+                            known &= txns.add(self.shard, &record, shards);
+                        }
+                    })
+                }
             };
             match outcome {
                 Ok(()) if known => (expected, end_offset) = (batch.end_lsn(), scanner.at()),

@@ -91,9 +91,9 @@ pub struct Recovered {
     pub logs: Vec<ShardLog>,
     /// What was found that an operator may want to know, one line each.
     pub reports: Vec<String>,
-    /// Records that do not count because a transaction was not whole, or because one before them does not count.
+    /// Records that do not count because they may depend on a transaction that was not whole.
     pub cut_records: u64,
-    /// Records of transactions that were not whole, where nothing behind depends on them.
+    /// Records of transactions that were not whole, where the log goes on behind them.
     pub skipped_records: u64,
 }
 
@@ -188,7 +188,9 @@ pub fn recover(dir: &dyn Dir, manifest: &Manifest, mode: Mode) -> Result<Recover
         let cut = log.cut(end);
         if cut > 0 {
             let shard = log.shard;
-            recovered.reports.push(format!("shard {shard}: {cut} records from {end} on follow half a transaction"));
+            recovered
+                .reports
+                .push(format!("shard {shard}: {cut} records from {end} on may depend on half a transaction"));
         }
         if !skipped.is_empty() {
             let (shard, count) = (log.shard, skipped.len());

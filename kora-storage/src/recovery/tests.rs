@@ -7,25 +7,30 @@ use std::sync::Arc;
 use super::*;
 use crate::dir::{Call, FailingDir, Fault, MemoryDir, xorshift};
 use crate::log::LogWriter;
+use crate::log::segment::{BATCH_HEADER_BYTES, BatchHeader};
 use world::{OPTIONS, World, look, manifest, open, records};
 
-/// Power fails at a random moment, several times in one life of a directory; each time also while it is opened.
-fn power_loss(seed: u64) {
+/// Power fails at a random moment, several times in one life of a directory; each time also while it is opened. Says how
+/// many records were cut off and skipped because of half transactions.
+fn power_loss(seed: u64, settles_when_synced: bool) -> [u64; 2] {
     let mut random = xorshift(seed);
+    let mut lost = [0; 2];
     let memory = MemoryDir::new();
     let mut world = World::new(Arc::new(memory.clone()), 3);
+    world.settles_when_synced = settles_when_synced;
     for _life in 0..3 {
-        for _step in 0..random(25) {
+        for _step in 0..random(35) {
             let shard = random(3) as usize;
-            match random(12) {
+            match random(16) {
                 0..4 => world.plain(shard),
                 4 | 5 => {
                     let participants: &[u16] = [&[0, 1][..], &[1, 2], &[0, 2], &[0, 1, 2]][random(4) as usize];
-                    world.txn(participants, random(3) == 0);
+                    world.txn(participants);
                 }
                 6..9 => world.append(shard).expect("nothing fails"),
-                9 => world.sync(shard).expect("nothing fails"),
-                10 => world.prepare(shard),
+                9 | 10 => world.sync(shard).expect("nothing fails"),
+                11..14 => world.settle(shard),
+                14 => world.prepare(shard),
                 _ if random(3) == 0 => world.snapshot().expect("nothing fails"),
                 _ => world.writers[shard].rotate().expect("nothing fails"),
             }
@@ -37,6 +42,7 @@ fn power_loss(seed: u64) {
         // Once recovery has ended, nothing changes any more; before that, what was not synced may still go.
         let mode = [Mode::Normal, Mode::Inspect][random(2) as usize];
         let expected = look(&memory, mode).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        lost = [lost[0] + expected.cut_records, lost[1] + expected.skipped_records];
         let expected = records(&memory, &expected);
         // Opening it fails half-way, and power with it, before it is opened for good.
         for _ in 0..random(3) {
@@ -53,6 +59,7 @@ fn power_loss(seed: u64) {
         assert!(mode == Mode::Inspect || records(&memory, &after) == expected, "seed {seed}: something changed");
         world.reopen(&memory);
     }
+    lost
 }
 
 fn world_manifest(dir: &dyn Dir) -> Manifest {
@@ -63,8 +70,14 @@ fn world_manifest(dir: &dyn Dir) -> Manifest {
 fn power_may_fail_at_any_moment() {
     // `KORA_SEEDS` makes it longer.
     let seeds = std::env::var("KORA_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(3000);
-    for seed in 0..seeds {
-        power_loss(seed);
+    for settles_when_synced in [false, true] {
+        let mut lost = [0; 2];
+        for seed in 0..seeds {
+            let [cut, skipped] = power_loss(seed, settles_when_synced);
+            lost = [lost[0] + cut, lost[1] + skipped];
+        }
+        let [cut, skipped] = lost.map(|records| records > 0);
+        assert_eq!((cut, skipped), (!settles_when_synced, true), "{lost:?}");
     }
 }
 
@@ -77,13 +90,21 @@ fn scenario(world: &mut World) -> Result<(), Box<dyn std::error::Error>> {
             world.prepare(shard);
         }
         world.sync(round % 2)?;
-        world.txn(&[0, 1], round % 2 == 0);
+        world.txn(&[0, 1]);
         world.append(1)?;
+        world.settle(1);
         world.plain(1);
         world.append(0)?;
+        world.settle(0);
+        world.plain(0);
+        world.append(0)?;
+        world.settle(1);
         world.append(1)?;
-        world.sync(1)?;
-        world.sync(0)?;
+        world.plain(1);
+        world.append(1)?;
+        world.sync(1 - round % 2)?;
+        world.sync(round % 2)?;
+        (0..2).for_each(|shard| world.settle(shard));
         if round == 2 {
             world.snapshot()?;
         }
@@ -95,11 +116,18 @@ fn scenario(world: &mut World) -> Result<(), Box<dyn std::error::Error>> {
 
 #[test]
 fn the_process_may_end_between_any_two_calls() {
+    for settles_when_synced in [false, true] {
+        end_between_any_two_calls(settles_when_synced);
+    }
+}
+
+fn end_between_any_two_calls(settles_when_synced: bool) {
     let mut stops = 0;
     for stop in 0.. {
         let memory = MemoryDir::new();
         let failing = FailingDir::new(Arc::new(memory.clone()));
         let mut world = World::new(Arc::new(failing.clone()), 2);
+        world.settles_when_synced = settles_when_synced;
         failing.stop_at(stop);
         let ended = scenario(&mut world).is_err();
         for way in 0..8 {
@@ -147,6 +175,7 @@ fn any_call_may_fail() {
             let memory = MemoryDir::new();
             let failing = FailingDir::new(Arc::new(memory.clone()));
             let mut world = World::new(Arc::new(failing.clone()), 2);
+            world.settles_when_synced = nth % 2 == 1;
             failing.fail_nth(None, nth, fault);
             let outcome = scenario(&mut world);
             let harmless = matches!(fault, Fault::Interrupted | Fault::Short);
@@ -189,7 +218,7 @@ fn a_full_disk_takes_what_was_prepared_and_goes_on_when_there_is_room() {
         for _ in 0..20 {
             world.plain(0);
             let bytes = world.shards[0].pending.iter().map(|record| record.payload.len() as u64 + 5).sum::<u64>();
-            let fits = bytes + 39 <= world.writers[0].remaining_prepared() && bytes + 39 < 200;
+            let fits = bytes + 47 <= world.writers[0].remaining_prepared() && bytes + 47 < 200;
             match world.append(0) {
                 Ok(()) => {}
                 Err(error) => {
@@ -363,6 +392,31 @@ fn a_log_that_should_be_there_is_missed() {
     assert_eq!(salvaged.logs[0].next_lsn, 5);
     Manifest { has_log: false, ..manifest }.write(&memory).expect("nothing fails");
     assert_eq!(look(&memory, Mode::Normal).expect("there is none").logs[0].next_lsn, 5);
+}
+
+#[test]
+fn the_mark_of_an_end_does_not_end_the_log_that_goes_on() {
+    let memory = MemoryDir::new();
+    let mut world = World::new(Arc::new(memory.clone()), 2);
+    world.txn(&[0, 1]);
+    world.append(0).expect("nothing fails");
+    world.writers[0].finish().expect("nothing fails");
+    // The mark may say more than the batches before it.
+    let mut bytes = memory.content(SEGMENT).expect("it is there");
+    let seed = Header::decode(&bytes).expect("a header").seed();
+    let mark_at = bytes.len() - BATCH_HEADER_BYTES;
+    let mut mark = BatchHeader::decode(seed, &bytes[mark_at..]).expect("a mark");
+    assert_eq!((mark.count, mark.first_lsn, mark.settled_lsn), (0, 2, 0));
+    mark.settled_lsn = 1;
+    bytes[mark_at..].copy_from_slice(&mark.encode(seed));
+    memory.put(SEGMENT, &bytes);
+    world.reopen(&memory);
+    world.plain(0);
+    world.append(0).expect("nothing fails");
+    world.sync(0).expect("nothing fails");
+    let found = look(&memory, Mode::Normal).expect("nothing is damaged");
+    world.check(&memory, &world.manifest, &found);
+    assert_eq!((found.logs[0].next_lsn, found.cut_records, found.skipped_records), (3, 0, 1));
 }
 
 #[test]

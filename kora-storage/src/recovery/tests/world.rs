@@ -19,8 +19,11 @@ pub(super) const OPTIONS: LogOptions = LogOptions { segment_bytes: 700, zero_ahe
 pub(super) struct Written {
     pub(super) payload: Vec<u8>,
     pub(super) txn: Option<(u64, u64)>,
-    pub(super) held: bool,
     pub(super) participants: Vec<u16>,
+    /// It depends on the transactions of its shard with records up to here: their keys had been let go when it was made.
+    pub(super) after: u64,
+    /// What its batch said is settled.
+    pub(super) said: u64,
 }
 
 /// One shard's log as it should be.
@@ -28,8 +31,10 @@ pub(super) struct Written {
 pub(super) struct Shard {
     pub(super) written: BTreeMap<u64, Written>,
     pub(super) pending: Vec<Written>,
-    /// Records up to here must survive, unless they follow half a transaction.
+    /// Records up to here must survive, unless they may depend on half a transaction.
     pub(super) synced: u64,
+    /// Transactions with records up to here have let their keys go.
+    pub(super) settled: u64,
 }
 
 pub(super) struct World {
@@ -37,6 +42,8 @@ pub(super) struct World {
     pub(super) manifest: Manifest,
     pub(super) shards: Vec<Shard>,
     pub(super) writers: Vec<LogWriter>,
+    /// A transaction is settled when its records are on disk, and not as soon as they are written.
+    pub(super) settles_when_synced: bool,
     made: u64,
 }
 
@@ -93,20 +100,24 @@ impl World {
     pub(super) fn new(dir: Arc<dyn Dir>, shards: u32) -> Self {
         manifest(shards).write(&*dir).expect("nothing fails yet");
         let (manifest, _, writers) = open(&dir).expect("nothing fails yet");
-        Self { dir, manifest, shards: vec![Shard::default(); shards as usize], writers, made: 0 }
+        let shards = vec![Shard::default(); shards as usize];
+        Self { dir, manifest, shards, writers, settles_when_synced: false, made: 0 }
     }
 
     pub(super) fn plain(&mut self, shard: usize) {
-        let payload = self.payload();
-        let record = Written { payload, txn: None, held: false, participants: Vec::new() };
-        self.shards[shard].pending.push(record);
+        self.record(shard, &[]);
     }
 
-    pub(super) fn txn(&mut self, participants: &[u16], held: bool) {
+    fn record(&mut self, shard: usize, participants: &[u16]) {
+        let payload = self.payload();
+        let of = &mut self.shards[shard];
+        let (after, participants) = (of.settled, participants.to_vec());
+        of.pending.push(Written { payload, txn: None, participants, after, said: 0 });
+    }
+
+    pub(super) fn txn(&mut self, participants: &[u16]) {
         for shard in participants {
-            let payload = self.payload();
-            let record = Written { payload, txn: None, held, participants: participants.to_vec() };
-            self.shards[usize::from(*shard)].pending.push(record);
+            self.record(usize::from(*shard), participants);
         }
         // All parts have the same number: the last one's.
         let number = self.made;
@@ -130,14 +141,16 @@ impl World {
         for record in &of.pending {
             match record.txn {
                 None => write_plain(&mut bytes, &record.payload),
-                Some((_, id)) => write_txn(&mut bytes, id, record.held, &record.participants, &record.payload),
+                Some((_, id)) => write_txn(&mut bytes, id, &record.participants, &record.payload),
             }
         }
         if of.pending.is_empty() {
             return Ok(());
         }
         let first = writer.next_lsn();
-        writer.append(&bytes, of.pending.len() as u32)?;
+        let said = of.settled;
+        writer.append(&bytes, of.pending.len() as u32, said)?;
+        of.pending.iter_mut().for_each(|record| record.said = said);
         of.written.extend((first..).zip(of.pending.drain(..)));
         Ok(())
     }
@@ -149,6 +162,22 @@ impl World {
             self.shards[shard].synced = lsn;
         }
         Ok(())
+    }
+
+    /// Lets the keys of the transactions go that are settled, in the order of their records.
+    pub(super) fn settle(&mut self, shard: usize) {
+        let of = &self.shards[shard];
+        let is_settled = |record: &Written| {
+            record.txn.is_none_or(|txn| {
+                record.participants.iter().all(|other| {
+                    let other = &self.shards[usize::from(*other)];
+                    let part = other.written.iter().rev().find(|(_, record)| record.txn == Some(txn));
+                    part.is_some_and(|(lsn, _)| !self.settles_when_synced || *lsn <= other.synced)
+                })
+            })
+        };
+        let settled = of.written.range(of.settled + 1..).take_while(|(_, record)| is_settled(record)).last();
+        self.shards[shard].settled = settled.map_or(of.settled, |(lsn, _)| *lsn);
     }
 
     pub(super) fn prepare(&mut self, shard: usize) {
@@ -183,25 +212,39 @@ impl World {
             shard.pending.clear();
             let kept: Vec<u64> = records.iter().map(|(lsn, _)| *lsn).collect();
             shard.written.retain(|lsn, _| kept.contains(lsn));
-            shard.synced = log.next_lsn - 1;
+            (shard.synced, shard.settled) = (log.next_lsn - 1, log.next_lsn - 1);
         }
         (self.dir, self.manifest, self.writers) = (dir, manifest, writers);
     }
 
-    /// What was found is what was written, in order; what was synced is there; transactions are whole or absent.
+    /// What was found is what was written, in order; what was synced is there; transactions are whole or absent, and
+    /// with one that is absent everything that depends on it.
     pub(super) fn check(&self, dir: &dyn Dir, manifest: &Manifest, recovered: &Recovered) {
         let found = records(dir, recovered);
         let ends: Vec<u64> = recovered.logs.iter().map(|log| log.next_lsn).collect();
+        let is_half = |record: &Written| {
+            let is_missing = |other: &u16| {
+                let mut written = self.shards[usize::from(*other)].written.iter().rev();
+                let part = written.find(|(_, of)| of.txn == record.txn);
+                part.is_none_or(|(lsn, _)| *lsn >= ends[usize::from(*other)])
+            };
+            record.txn.is_some() && record.participants.iter().any(is_missing)
+        };
         let mut whole: BTreeMap<(u64, u64), Vec<u16>> = BTreeMap::new();
         for (number, (shard, records)) in self.shards.iter().zip(&found).enumerate() {
-            let first = manifest.first_lsns[number];
-            let mut must = shard.written.range(first..).take_while(|(lsn, _)| **lsn < ends[number]).peekable();
+            let (first, end) = (manifest.first_lsns[number], ends[number]);
+            let mut must = shard.written.range(first..).take_while(|(lsn, _)| **lsn < end).peekable();
             // What a failed append left whole may be there, too: pending records right behind.
             let next = shard.written.last_key_value().map_or(first, |(lsn, _)| lsn + 1).max(first);
             let pending: BTreeMap<u64, &Written> = (next..).zip(&shard.pending).collect();
+            let mut first_skipped = u64::MAX;
+            let mut skip = |lsn: u64, record: &Written| {
+                assert!(is_half(record), "record {lsn} of shard {number} is missing, and there are others behind it");
+                first_skipped = first_skipped.min(lsn);
+            };
             for (lsn, payload) in records {
                 while let Some((skipped, record)) = must.next_if(|(at, _)| *at < lsn) {
-                    assert!(record.held, "record {skipped} of shard {number} is missing, and {lsn} is there");
+                    skip(*skipped, record);
                 }
                 let record = must.next().map(|(_, record)| record).or_else(|| pending.get(lsn).copied());
                 let record = record.unwrap_or_else(|| panic!("nobody wrote record {lsn} of shard {number}"));
@@ -210,19 +253,19 @@ impl World {
                     whole.entry(txn).or_default().push(number as u16);
                 }
             }
-            for (skipped, record) in must {
-                assert!(record.held, "record {skipped} of shard {number} is missing");
+            must.for_each(|(lsn, record)| skip(*lsn, record));
+            for (lsn, record) in shard.written.range(first..end) {
+                assert!(record.after < first_skipped, "record {lsn} of shard {number} depends on {first_skipped}");
             }
-            if let Some((end, record)) =
-                shard.written.range(ends[number]..).next().filter(|(lsn, _)| **lsn <= shard.synced)
-            {
-                assert!(*end == ends[number] && record.txn.is_some() && !record.held, "record {end} was synced");
-                let is_missing = |other: &u16| {
-                    let other = usize::from(*other);
-                    let mut written = self.shards[other].written.iter().filter(|(_, of)| of.txn == record.txn);
-                    written.next().is_none_or(|(lsn, _)| *lsn >= ends[other])
-                };
-                assert!(record.participants.iter().any(|other| usize::from(*other) != number && is_missing(other)));
+            let lost = shard.written.range(end..).next().filter(|(lsn, _)| **lsn <= shard.synced);
+            if let Some((lost, record)) = lost {
+                assert!(!self.settles_when_synced, "record {lost} of shard {number} was synced");
+                // A batch that may depend on half a transaction, and the first that may.
+                let said = |record: Option<(&u64, &Written)>| record.map_or(0, |(_, record)| record.said);
+                let before = said(shard.written.range(..end).next_back());
+                let mut settled = shard.written.range(..=record.said).filter(|(lsn, _)| **lsn > before);
+                let is_due = *lost == end && settled.any(|(_, record)| is_half(record));
+                assert!(is_due, "record {lost} of shard {number} was synced");
             }
         }
         for (txn, shards) in whole {
