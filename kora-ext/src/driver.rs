@@ -254,6 +254,9 @@ impl Driver {
         if shard.is_busy() {
             self.busy.notify_one();
         }
+        if shard.takes_sync() {
+            self.sync_log();
+        }
         if shard.is_saving() {
             self.saving.notify_one();
         }

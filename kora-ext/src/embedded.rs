@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use kora_runtime::argv::{Argv, ArgvBuf};
 use kora_runtime::client::{FromReply, ReplyError, Value};
-use kora_runtime::config::Config;
+use kora_runtime::config::{Config, RecoverMode};
 use kora_runtime::shard::clients::Peer;
 use kora_runtime::table::{self, AsyncClient, Client, CommandId, Resolved};
 use tokio::sync::oneshot;
@@ -85,7 +85,13 @@ impl Database {
             None => None,
             Some(path) => {
                 let rules = Rules { locality: config.locality.clone(), pinned_databases: config.pinned_databases };
-                let options = StoreOptions { path, shards, rules, salvage: false, through: None };
+                let options = StoreOptions {
+                    path,
+                    shards,
+                    rules,
+                    salvage: config.recover == RecoverMode::Salvage,
+                    through: None,
+                };
                 Some(Store::open(&options, persistence::fingerprint).map_err(std::io::Error::other)?)
             }
         };

@@ -82,8 +82,6 @@ pub struct PersistenceFacts {
     pub log_on: bool,
     /// Bytes of the log that are newer than the last snapshot.
     pub log_bytes: u64,
-    /// Bytes of the log when the last snapshot was finished.
-    pub log_base_bytes: u64,
     /// Bytes that were logged and not yet written.
     pub log_pending_bytes: u64,
     /// Logs that are being synced.
@@ -111,8 +109,8 @@ pub enum SnapshotRefusal {
 pub trait SnapshotSink {
     /// True when more is welcome now: what is written sooner waits in memory.
     fn has_room(&self) -> bool;
-    /// Takes bytes; blocks while far too many wait.
-    fn write(&mut self, bytes: Vec<u8>);
+    /// Takes bytes; blocks while far too many wait. With them, `keys` have been written.
+    fn write(&mut self, bytes: Vec<u8>, keys: u64);
     /// All was written; the rest is done elsewhere.
     fn finish(self: Box<Self>, keys: u64);
     /// All was written; returns when this shard's file is on disk, and, for the last shard, the snapshot is the directory's.

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use kora_ext::Clock;
+use kora_runtime::config::RecoverMode;
 use kora_runtime::host::SaveAtEnd;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -74,7 +75,13 @@ impl Server {
         let rules = Rules { locality: config.locality.clone(), pinned_databases: config.pinned_databases };
         let store = match data_directory {
             Some(path) => {
-                let options = StoreOptions { path, shards, rules, salvage: false, through: None };
+                let options = StoreOptions {
+                    path,
+                    shards,
+                    rules,
+                    salvage: config.recover == RecoverMode::Salvage,
+                    through: None,
+                };
                 Some(Store::open(&options, persistence::fingerprint)?)
             }
             None => None,

@@ -88,7 +88,7 @@ impl SnapshotSink for Nowhere {
     fn has_room(&self) -> bool {
         true
     }
-    fn write(&mut self, _: Vec<u8>) {}
+    fn write(&mut self, _: Vec<u8>, _: u64) {}
     fn finish(self: Box<Self>, _: u64) {}
     fn finish_and_wait(self: Box<Self>, _: u64) -> Result<(), String> {
         Ok(())

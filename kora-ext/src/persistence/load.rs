@@ -223,7 +223,8 @@ async fn load_files(reach: Reach<'_>, store: &Arc<Store>, old: usize, pace: &mut
         let path = store.path().join(&name);
         let cannot = |error| format!("cannot open {}: {error}", path.display());
         let file = store.dir().open(&name).map_err(cannot)?;
-        store.loading.bytes_total.fetch_add(file.len().map_err(cannot)?, Ordering::Relaxed);
+        let bytes = file.len().map_err(cannot)?;
+        store.loading.bytes_total.fetch_add(bytes, Ordering::Relaxed);
         let source = Box::new(Counted { file, at: 0, store: Arc::clone(store) });
         let mut file = RdbFile::open(&path.display().to_string(), source).map_err(|error| error.to_string())?;
         let mut progress = Progress::default();
@@ -238,6 +239,8 @@ async fn load_files(reach: Reach<'_>, store: &Arc<Store>, old: usize, pace: &mut
             }
             pace.breathe().await;
         }
+        store.loading.expired.fetch_add(progress.expired, Ordering::Relaxed);
+        store.snapshots().add_loaded(progress.keys, bytes);
         progress.skipped.drain(..).for_each(|what| store.report(format!("{name}: left out: {what}")));
     }
     let Some(recovered) = &store.recovered else { return Ok(()) };

@@ -42,6 +42,10 @@ pub struct LogFacts {
     pub delayed: AtomicU64,
     /// Changes of keys since the last snapshot.
     pub changes: AtomicU64,
+    /// Keys of the shard.
+    pub keys: AtomicU64,
+    /// Keys that its part of the present snapshot has.
+    pub saved_keys: AtomicU64,
 }
 
 /// What the thread of a log does.
@@ -71,11 +75,15 @@ pub struct ShardLog {
     waiting: VecDeque<Batch>,
     waiting_bytes: usize,
     sync_since: Option<Instant>,
+    /// Someone asked for a sync while one was under way.
+    sync_again: bool,
     preparing: bool,
     /// Making room failed, for this reason.
     no_room: Option<String>,
     /// Writing failed, for this reason.
     stuck: Option<String>,
+    /// Bytes of records since the last snapshot.
+    since_snapshot: u64,
     /// A sync failed: nothing is ever acknowledged again.
     poisoned: bool,
     facts: Arc<LogFacts>,
@@ -95,14 +103,17 @@ impl ShardLog {
     ) -> io::Result<Self> {
         let (jobs, received) = mpsc::channel();
         std::thread::Builder::new().name(format!("log-{name}")).spawn(move || work(&received, &tell))?;
+        let since_snapshot = writer.bytes();
         Ok(Self {
             writer,
+            since_snapshot,
             policy,
             jobs,
             spare: Vec::new(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             sync_since: None,
+            sync_again: false,
             preparing: false,
             no_room: None,
             stuck: None,
@@ -137,6 +148,7 @@ impl ShardLog {
                 Ok(()) => {
                     self.stuck = None;
                     self.waiting_bytes -= batch.records.len();
+                    self.since_snapshot += batch.records.len() as u64;
                     if let Some(batch) = self.waiting.pop_front() {
                         self.recycle(batch.records);
                     }
@@ -153,9 +165,13 @@ impl ShardLog {
         self.prepare();
     }
 
-    /// Begins a sync, if anything is to be synced and none is under way.
+    /// Begins a sync, if anything is to be synced; when one is under way, after that.
     pub fn sync(&mut self) {
-        if self.sync_since.is_some() || self.poisoned {
+        if self.poisoned {
+            return;
+        }
+        self.sync_again = self.sync_since.is_some();
+        if self.sync_again {
             return;
         }
         if let Some(job) = self.writer.sync_job() {
@@ -213,6 +229,9 @@ impl ShardLog {
                 self.writer.synced(lsn);
                 // What has waited for a slow sync.
                 self.write_waiting();
+                if self.sync_again {
+                    self.sync();
+                }
                 self.publish();
                 Ok(Some(lsn))
             }
@@ -259,9 +278,11 @@ impl ShardLog {
 
     /// Removes what a snapshot has made unnecessary.
     pub fn retire(&mut self, first_lsn: u64) {
-        if let Err(error) = self.writer.retire(first_lsn) {
+        // What is in the segment in use goes with the next snapshot, if it is not in use any more then.
+        if let Err(error) = self.writer.retire(first_lsn).and_then(|_| self.writer.rotate()) {
             tracing::warn!("old segments of the log could not be removed: {error}");
         }
+        self.since_snapshot = 0;
         self.publish();
     }
 
@@ -296,7 +317,7 @@ impl ShardLog {
 
     fn publish(&self) {
         self.facts.waiting.store(self.waiting_bytes as u64, Ordering::Relaxed);
-        self.facts.bytes.store(self.writer.bytes(), Ordering::Relaxed);
+        self.facts.bytes.store(self.since_snapshot, Ordering::Relaxed);
     }
 }
 

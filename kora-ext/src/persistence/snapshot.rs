@@ -33,7 +33,8 @@ struct Running {
     started: Instant,
     /// For each shard: the record at which replaying begins, once its part has begun.
     first_lsns: Vec<Option<u64>>,
-    done: usize,
+    /// For each shard what its part has come to.
+    ended: Vec<Option<Result<(), String>>>,
     keys: u64,
     bytes: u64,
     failure: Option<String>,
@@ -62,6 +63,8 @@ pub struct Last {
     pub size: (u64, u64),
     /// Why the last one failed, if it did.
     pub failure: Option<String>,
+    /// Snapshots that failed since the start.
+    pub failures: u64,
 }
 
 /// All snapshots of a data directory.
@@ -76,6 +79,12 @@ impl Snapshots {
     pub fn facts(&self) -> (Option<u64>, Last) {
         let state = self.lock();
         (state.running.as_ref().map(|running| running.started.elapsed().as_secs()), state.last.clone())
+    }
+
+    /// Adds to what the snapshot has that was loaded at the start.
+    pub fn add_loaded(&self, keys: u64, bytes: u64) {
+        let size = &mut self.lock().last.size;
+        *size = (size.0 + keys, size.1 + bytes);
     }
 
     /// True when the last snapshot failed long enough ago for another try.
@@ -116,7 +125,7 @@ impl Snapshots {
             token,
             started: Instant::now(),
             first_lsns: vec![None; store.shards()],
-            done: 0,
+            ended: vec![None; store.shards()],
             keys: 0,
             bytes: 0,
             failure: None,
@@ -131,30 +140,34 @@ impl Snapshots {
             (Arc::clone(store), Arc::clone(&waiting), Arc::clone(&failed));
         let thread = std::thread::Builder::new().name(format!("save-{shard}")).spawn(move || {
             let written = write_part(&thread_store, generation, shard, &received, &thread_waiting, &thread_failed);
-            thread_store.snapshots().end_part(&thread_store, written);
+            thread_store.snapshots().end_part(&thread_store, shard, written);
         });
         if let Err(error) = thread {
             let text = error.to_string();
-            self.end_part(store, Err(error));
+            self.end_part(store, shard, Err(error));
             return Err(SnapshotRefusal::Io(text));
         }
-        Ok(Box::new(Sink { store: Arc::clone(store), generation, pieces, waiting, failed }))
+        Ok(Box::new(Sink { store: Arc::clone(store), generation, shard, pieces, waiting, failed }))
     }
 
     /// A part is written, or could not be. With the last one the snapshot is the directory's.
-    fn end_part(&self, store: &Store, written: io::Result<(u64, u64)>) {
+    fn end_part(&self, store: &Store, shard: ShardId, written: io::Result<(u64, u64)>) {
         let mut state = self.lock();
         let Some(running) = &mut state.running else { return };
-        running.done += 1;
         match written {
             Ok((keys, bytes)) => {
                 running.keys += keys;
                 running.bytes += bytes;
+                running.ended[shard] = Some(Ok(()));
             }
-            Err(error) => running.failure = Some(error.to_string()),
+            Err(error) => {
+                running.failure = Some(error.to_string());
+                running.ended[shard] = Some(Err(error.to_string()));
+            }
         }
-        if running.done < running.first_lsns.len() {
-            return;
+        if running.ended.iter().any(Option::is_none) {
+            drop(state);
+            return self.ended.notify_all();
         }
         let Some(running) = state.running.take() else { return };
         let first_lsns: Vec<u64> = running.first_lsns.iter().map(|lsn| lsn.unwrap_or(1)).collect();
@@ -169,6 +182,7 @@ impl Snapshots {
             }
             None => {
                 state.last.count += 1;
+                state.last.failures = 0;
                 state.last.unix_seconds = store.unix_seconds();
                 state.last.seconds = Some(running.started.elapsed().as_secs());
                 state.last.size = (running.keys, running.bytes);
@@ -182,6 +196,7 @@ impl Snapshots {
             }
         }
         let trouble = failure.is_some();
+        state.last.failures += u64::from(trouble);
         state.failed_at = trouble.then(Instant::now);
         state.last.failure = failure;
         drop(state);
@@ -189,13 +204,21 @@ impl Snapshots {
         self.ended.notify_all();
     }
 
-    /// Waits until the snapshot of this generation has ended.
-    fn wait(&self, generation: u64) -> Result<(), String> {
+    /// Waits until a shard's part of the snapshot of this generation has ended; with the last part the snapshot has. Whoever has more to do before the others
+    /// begin, and the coordinator of a transaction has, must not wait for them.
+    fn wait(&self, generation: u64, shard: ShardId) -> Result<(), String> {
         let mut state = self.lock();
-        while state.running.as_ref().is_some_and(|running| running.generation == generation) {
+        loop {
+            match state.running.as_ref().filter(|running| running.generation == generation) {
+                None => return state.last.failure.clone().map_or(Ok(()), Err),
+                Some(running) => {
+                    if let Some(ended) = &running.ended[shard] {
+                        return ended.clone();
+                    }
+                }
+            }
             state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.last.failure.clone().map_or(Ok(()), Err)
     }
 }
 
@@ -208,6 +231,7 @@ enum Piece {
 struct Sink {
     store: Arc<Store>,
     generation: u64,
+    shard: ShardId,
     pieces: SyncSender<Piece>,
     waiting: Arc<AtomicUsize>,
     failed: Arc<AtomicBool>,
@@ -218,7 +242,8 @@ impl SnapshotSink for Sink {
         self.waiting.load(Ordering::Relaxed) < ROOM_BYTES
     }
 
-    fn write(&mut self, bytes: Vec<u8>) {
+    fn write(&mut self, bytes: Vec<u8>, keys: u64) {
+        self.store.log_facts(self.shard).saved_keys.store(keys, Ordering::Relaxed);
         if !self.failed.load(Ordering::Relaxed) {
             self.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
             // A part that has failed takes nothing more; its end says so.
@@ -232,9 +257,9 @@ impl SnapshotSink for Sink {
 
     fn finish_and_wait(self: Box<Self>, keys: u64) -> Result<(), String> {
         let _ = self.pieces.send(Piece::End(keys));
-        let Self { store, generation, pieces, .. } = *self;
+        let Self { store, generation, shard, pieces, .. } = *self;
         drop(pieces);
-        store.snapshots().wait(generation)
+        store.snapshots().wait(generation, shard)
     }
 }
 

@@ -73,6 +73,7 @@ pub(super) struct Loading {
     pub(super) bytes_total: AtomicU64,
     pub(super) bytes_read: AtomicU64,
     pub(super) keys: AtomicU64,
+    pub(super) expired: AtomicU64,
     pub(super) records: AtomicU64,
     /// Shards that have come to the end of the present stage.
     pub(super) arrived: AtomicUsize,
@@ -101,7 +102,6 @@ pub struct Store {
     asked_to_save: AtomicBool,
     saves_by_rule: AtomicBool,
     retain: AtomicUsize,
-    log_base_bytes: AtomicU64,
     /// What loading has come to.
     ready: Mutex<Option<Result<(), String>>>,
     ready_changed: Condvar,
@@ -167,7 +167,6 @@ impl Store {
             asked_to_save: AtomicBool::new(false),
             saves_by_rule: AtomicBool::new(false),
             retain: AtomicUsize::new(0),
-            log_base_bytes: AtomicU64::new(0),
             ready: Mutex::new(None),
             ready_changed: Condvar::new(),
             mailboxes: OnceLock::new(),
@@ -301,7 +300,6 @@ impl Store {
         drop(manifest);
         self.remove_old_snapshots(generation);
         if over {
-            self.log_base_bytes.store(0, Ordering::Relaxed);
             let first_lsns = next.first_lsns;
             let has_log = next.has_log;
             self.on_every_shard(move |driver| {
@@ -508,9 +506,15 @@ impl Store {
             last_snapshot_ok: last.failure.is_none(),
             snapshots: last.count,
             last_snapshot_size: last.size,
+            loaded_keys: (loading.keys.load(Ordering::Relaxed), loading.expired.load(Ordering::Relaxed)),
+            snapshot_keys: match running {
+                Some(_) => (sum(|facts| &facts.saved_keys), sum(|facts| &facts.keys)),
+                None => (0, 0),
+            },
+            snapshot_scheduled: self.asked_to_save.load(Ordering::Relaxed),
+            snapshot_failures: last.failures,
             log_on: self.wants_log(),
             log_bytes: sum(|facts| &facts.bytes),
-            log_base_bytes: self.log_base_bytes.load(Ordering::Relaxed),
             log_pending_bytes: sum(|facts| &facts.waiting),
             log_syncs_running: sum(|facts| &facts.syncing),
             log_syncs_delayed: sum(|facts| &facts.delayed),

@@ -126,11 +126,14 @@ impl Driver {
     /// What is due ten times a second.
     pub(crate) fn keep_up(self: &Rc<Self>) {
         let Some(store) = self.store() else { return };
-        let (changes, policy) = self.look(|shard| {
+        let (changes, keys, policy) = self.look(|shard| {
             let core = shard.core();
-            (core.stats.dirty.saturating_sub(core.stats.dirty_at_snapshot), core.config.appendfsync)
+            let changes = core.stats.dirty.saturating_sub(core.stats.dirty_at_snapshot);
+            (changes, core.keyspace.len() as u64, core.config.appendfsync)
         });
-        store.log_facts(self.id()).changes.store(changes, Ordering::Relaxed);
+        let known = store.log_facts(self.id());
+        known.changes.store(changes, Ordering::Relaxed);
+        known.keys.store(keys, Ordering::Relaxed);
         if let Some(log) = &mut *self.log.borrow_mut() {
             log.set_policy(policy);
             log.retry();
@@ -153,10 +156,12 @@ impl Driver {
         let since = now.saturating_sub(facts.last_snapshot_unix_seconds);
         let due = self.look(|shard| {
             let config = &shard.core().config;
-            let grown = config.auto_aof_rewrite_percentage > 0
-                && facts.log_bytes >= config.auto_aof_rewrite_min_size
-                && facts.log_bytes - facts.log_base_bytes.min(facts.log_bytes)
-                    >= facts.log_base_bytes.saturating_mul(config.auto_aof_rewrite_percentage as u64) / 100;
+            // As Redis measures it: what the last snapshot and the log behind it take together, against the snapshot alone.
+            let (base, log) = (facts.last_snapshot_size.1, facts.log_bytes);
+            let percentage = u64::from(config.auto_aof_rewrite_percentage);
+            let grown = percentage > 0
+                && base + log >= config.auto_aof_rewrite_min_size
+                && log.saturating_mul(100) >= base.saturating_mul(percentage);
             config.save.due(since, store.changes()) || (facts.log_on && grown)
         });
         if due || store.changes_its_mind() || store.is_asked_to_save() {

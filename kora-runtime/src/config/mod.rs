@@ -16,8 +16,8 @@ pub use parameters::{Change, Config, PARAMETERS, Parameter};
 pub use placement::{Locality, PinnedDatabases};
 pub use save_rules::SaveRules;
 pub use value::{
-    AppendFsync, ClientClass, Kind, LogLevel, MaxmemoryPolicy, OutputLimit, OutputLimits, PipelineOrder, Refusal,
-    parse_bytes,
+    AppendFsync, ClientClass, Kind, LogLevel, MaxmemoryPolicy, OutputLimit, OutputLimits, PipelineOrder, RecoverMode,
+    Refusal, parse_bytes,
 };
 
 use crate::error::CommandError;

@@ -7,7 +7,9 @@
 use super::notified::NotifiedEvents;
 use super::placement::{Locality, PinnedDatabases};
 use super::save_rules::SaveRules;
-use super::value::{AppendFsync, Kind, LogLevel, MaxmemoryPolicy, OutputLimits, PipelineOrder, Refusal, Value};
+use super::value::{
+    AppendFsync, Kind, LogLevel, MaxmemoryPolicy, OutputLimits, PipelineOrder, RecoverMode, Refusal, Value,
+};
 use crate::limits;
 
 /// Who may change a parameter when.
@@ -369,6 +371,12 @@ parameters! {
         kind: Kind::Integer(0, limits::SNAPSHOTS_RETAINED_MAX as i64), default: 0, change: Change::AtRunTime,
         help: "Older snapshots that are kept beside the present one, for those who want to go back; a start reads the present one only.",
         read_by: "whoever removes what a new snapshot replaces",
+    }
+    recover: RecoverMode = "recover" {
+        kind: Kind::OneOf(RecoverMode::NAMES), default: RecoverMode::Strict, change: Change::AtStart,
+        help: "What to do at the start with a log that is damaged, and not only torn at its end: refuse to start, or keep what stands before the damage \
+            and report what is dropped.",
+        read_by: "the start, once",
     }
     log_segment_bytes: u64 = "log-segment-bytes" {
         kind: Kind::Bytes(limits::LOG_SEGMENT_BYTES_MIN as u64, limits::LOG_SEGMENT_BYTES_MAX as u64), default: 64 * limits::MIB as u64,

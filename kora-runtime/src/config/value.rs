@@ -311,6 +311,15 @@ pub enum AppendFsync {
     No,
 }
 
+/// What becomes of a damaged log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Keyword)]
+pub enum RecoverMode {
+    /// The start is refused.
+    Strict,
+    /// What stands before the damage is kept.
+    Salvage,
+}
+
 /// Words are kept as the enum that derives them.
 macro_rules! keyword_value {
     ($($type:ty),*) => { $(
@@ -327,7 +336,7 @@ macro_rules! keyword_value {
     )* };
 }
 
-keyword_value!(MaxmemoryPolicy, LogLevel, PipelineOrder, AppendFsync);
+keyword_value!(MaxmemoryPolicy, LogLevel, PipelineOrder, AppendFsync, RecoverMode);
 
 /// A class of clients for `client-output-buffer-limit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Keyword)]

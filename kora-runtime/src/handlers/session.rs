@@ -260,7 +260,8 @@ impl SessionCommands for SessionCx<'_> {
         Ok(0)
     }
 
-    /// Nothing is written to disk, so there is no local copy to wait for either.
+    /// All that this connection wrote before has been run; where, nobody remembers, so every shard's log is to be on disk as it is now. Inside EXEC it waits for
+    /// nobody.
     fn waitaof(
         &mut self,
         args::Waitaof { numlocal, numreplicas, timeout }: args::Waitaof,
@@ -273,15 +274,19 @@ impl SessionCommands for SessionCx<'_> {
             return Err(CommandError::NotPositive);
         }
         let deadline_ms = timeout::milliseconds(timeout, self.core.now_ms)?;
-        if numlocal > 0 {
+        if numlocal > 0 && !self.core.journal.is_on() {
             let text = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
             return Err(CommandError::Text(text));
         }
-        if numreplicas > 0 {
+        if numreplicas > 0 || numlocal > 0 {
             self.wait_for_time(deadline_ms);
         }
+        if numlocal > 0 && !self.nested {
+            self.core.waits_for_disks = Some(numreplicas > 0);
+        }
+        let alone = self.nested && self.core.shards == 1 && self.core.journal.is_on();
         let mut counts = reply.open(2);
-        counts.push(0);
+        counts.push(i64::from(alone && self.core.journal.durable_lsn() == self.core.journal.last_lsn()));
         counts.push(0);
         Ok(())
     }

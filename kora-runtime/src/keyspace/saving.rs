@@ -67,7 +67,7 @@ pub struct Saved {
     pub number: u8,
     /// All is saved.
     pub done: bool,
-    /// Keys saved so far.
+    /// Keys saved since the last slice.
     pub keys: u64,
 }
 
@@ -106,7 +106,7 @@ impl Database {
         if saving.current.is_none() {
             out.append(&mut saving.aside);
         }
-        let saved = Saved { number: saving.number, done, keys: saving.keys };
+        let saved = Saved { number: saving.number, done, keys: std::mem::take(&mut saving.keys) };
         if !done {
             self.saving = Some(saving);
         }

@@ -62,6 +62,17 @@ pub(super) struct Blocked {
     trying: bool,
     /// What ends its waiting if the try finds nothing.
     ending: Option<Ending>,
+    /// It waits for logs to be on disk.
+    disks: Option<Disks>,
+}
+
+/// What WAITAOF waits for.
+#[derive(Debug, Clone, Copy)]
+struct Disks {
+    /// Shards that have not told yet.
+    missing: usize,
+    /// Replicas are wanted besides, and there are none: the time is waited out.
+    replicas_too: bool,
 }
 
 impl Shard {
@@ -122,6 +133,36 @@ impl Shard {
         self.block(session, Block { id, to, call, frame, owners, deadline_ms: wait.deadline_ms }, null_reply);
     }
 
+    /// Has every shard tell when its log is on disk, for a client that has begun to wait for that.
+    pub(super) fn ask_for_syncs(&mut self, session: &mut Session, call: Call, replicas_too: bool) {
+        let Some(blocked) = &mut session.blocked else { return };
+        blocked.disks = Some(Disks { missing: self.core.shards, replicas_too });
+        blocked.call = call;
+        let waiter = blocked.id;
+        self.steps.extend((0..self.core.shards).map(|shard| Step::Send(shard, TxnMessage::Sync { waiter })));
+    }
+
+    /// One more shard's log is on disk.
+    pub(super) fn synced_elsewhere(&mut self, waiter: TxnId) {
+        let Some(&index) = self.blocked.get(&waiter) else { return };
+        let session = self.sessions[index as usize].as_mut();
+        let Some(blocked) = session.and_then(|session| session.blocked.as_mut()) else { return };
+        let Some(disks) = &mut blocked.disks else { return };
+        disks.missing -= 1;
+        if disks.missing > 0 {
+            return;
+        }
+        let mut reply = ReplyBuf::new(blocked.call.protocol);
+        reply.array(2);
+        reply.integer(1);
+        reply.integer(0);
+        if disks.replicas_too {
+            blocked.null_reply = reply.into_bytes();
+        } else {
+            self.end_wait(index, reply.into_bytes(), false);
+        }
+    }
+
     /// Notes that a client waits, and the reply when it gives up.
     fn block(&mut self, session: &mut Session, block: Block, null_reply: Vec<u8>) {
         let Block { id, to, call, frame, owners, deadline_ms } = block;
@@ -133,8 +174,18 @@ impl Shard {
             self.deadlines.insert((deadline_ms, id));
         }
         let trying = false;
-        session.blocked =
-            Some(Box::new(Blocked { id, to, call, frame, owners, deadline_ms, null_reply, trying, ending: None }));
+        session.blocked = Some(Box::new(Blocked {
+            id,
+            to,
+            call,
+            frame,
+            owners,
+            deadline_ms,
+            null_reply,
+            trying,
+            ending: None,
+            disks: None,
+        }));
     }
 
     /// As [`Shard::block`], for a command that was tried as a transaction.

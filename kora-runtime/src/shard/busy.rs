@@ -285,7 +285,7 @@ impl Shard {
     /// Lets a message through that touches no key; keeps any other until the unit is done.
     pub(super) fn admit_or_defer(&mut self, from: ShardId, message: TxnMessage) {
         let passes = match &message {
-            TxnMessage::Sequence { .. } => true,
+            TxnMessage::Sequence { .. } | TxnMessage::Sync { .. } | TxnMessage::Synced { .. } => true,
             TxnMessage::Scatter { frame, .. } => {
                 let id = read_frame(frame, &mut self.spans);
                 id.info().flags.contains(Flags::ALLOW_BUSY)

@@ -155,6 +155,10 @@ pub struct Core {
     /// A snapshot that is being written, and one that is and waits for its end.
     pub(super) snapshot: Option<Box<Snapshot>>,
     pub(super) saved: Option<(Box<dyn SnapshotSink>, u64)>,
+    /// Set by WAITAOF, whose client waits until every shard's log is on disk: whether it waits for replicas besides, in vain. Whoever ran it takes it.
+    pub(crate) waits_for_disks: Option<bool>,
+    /// Someone waits for the log to be on disk: a sync is to begin at once.
+    pub(super) wants_sync: bool,
     /// The transaction whose part runs, 0 for none.
     pub(super) transaction: u64,
     /// Who hears of changes.
@@ -258,6 +262,8 @@ impl Core {
             journal: Journal::default(),
             snapshot: None,
             saved: None,
+            waits_for_disks: None,
+            wants_sync: false,
             transaction: 0,
             effects: EffectSink::Nobody,
             listening: false,

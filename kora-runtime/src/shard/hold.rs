@@ -11,7 +11,8 @@ use std::collections::VecDeque;
 
 use super::Shard;
 use super::journal::Batch;
-use super::message::{Envelope, ShardId, TxnMessage};
+use super::message::{Envelope, ShardId, TxnId, TxnMessage};
+use super::transaction::Step;
 
 /// What waits for records to be on disk.
 #[derive(Debug, Default)]
@@ -27,6 +28,8 @@ enum Waiting {
     Output { session: u32, generation: u32, upto: u64 },
     /// Something for another shard.
     Envelope(ShardId, Envelope),
+    /// Word for a waiter.
+    Word(TxnId),
 }
 
 impl Shard {
@@ -64,6 +67,7 @@ impl Shard {
         while let Some((_, waiting)) = self.held.waiting.pop_front_if(|(until, _)| *until <= lsn) {
             match waiting {
                 Waiting::Envelope(peer, envelope) => self.held.released.push((peer, envelope)),
+                Waiting::Word(waiter) => self.tell_synced(waiter),
                 Waiting::Output { session, generation, upto } => {
                     let open = self.sessions.get_mut(session as usize).and_then(Option::as_deref_mut);
                     if let Some(open) = open.filter(|open| open.generation == generation) {
@@ -77,6 +81,26 @@ impl Shard {
                 }
             }
         }
+        self.settle();
+    }
+
+    /// Someone waits until what is logged by now is on disk.
+    pub(super) fn sync_for(&mut self, waiter: TxnId) {
+        let journal = &self.core.journal;
+        if journal.durable_lsn() >= journal.last_lsn() {
+            return self.tell_synced(waiter);
+        }
+        self.held.waiting.push_back((journal.last_lsn(), Waiting::Word(waiter)));
+        self.core.wants_sync = true;
+    }
+
+    fn tell_synced(&mut self, waiter: TxnId) {
+        self.steps.push(Step::Send(waiter.coordinator(), TxnMessage::Synced { waiter }));
+    }
+
+    /// True once when a sync is wanted at once, whatever the setting.
+    pub fn takes_sync(&mut self) -> bool {
+        std::mem::take(&mut self.core.wants_sync)
     }
 
     /// Bytes at the front of a session's output that may go now.

@@ -198,6 +198,16 @@ pub enum TxnMessage {
         /// What becomes of a client that waits, or waited, for keys here.
         waiter: WaiterNews,
     },
+    /// Home to shard: tell when all that is logged now is on disk.
+    Sync {
+        /// Who waits.
+        waiter: TxnId,
+    },
+    /// Shard to home: what was logged then is on disk.
+    Synced {
+        /// Who waits.
+        waiter: TxnId,
+    },
     /// Home to owner: a client watches nothing any more.
     Unwatch {
         /// Which client.

@@ -633,6 +633,9 @@ impl Shard {
         }
         if let Some(wait) = wait {
             self.wait_here(index, session, call, Vec::new(), wait, null_reply);
+            if let Some(replicas_too) = self.core.waits_for_disks.take() {
+                self.ask_for_syncs(session, call, replicas_too);
+            }
             return;
         }
         if let Some(open) = open {

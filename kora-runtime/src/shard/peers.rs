@@ -139,6 +139,8 @@ impl Shard {
                     Step::Resume(txn, outcomes, wrote) => self.resume_exec(txn, outcomes, wrote),
                     Step::Block(block) => self.block_later(*block),
                     Step::Tried(waiter, reply) => self.tried(waiter, reply),
+                    Step::Sync(waiter) => self.sync_for(waiter),
+                    Step::Synced(waiter) => self.synced_elsewhere(waiter),
                     Step::Served(waiter, txn, reply) => self.served(waiter, txn, reply),
                     Step::Offered(waiter, owner) => self.offered(waiter, owner),
                     Step::Lines(behind) => {

@@ -97,7 +97,7 @@ impl Core {
     fn save_slice(&mut self) -> Slice {
         let Some(snapshot) = &mut self.snapshot else { return Slice::Idle };
         if snapshot.out.len() >= limits::SAVE_WRITE_BYTES {
-            snapshot.sink.write(std::mem::take(&mut snapshot.out));
+            snapshot.sink.write(std::mem::take(&mut snapshot.out), snapshot.keys);
             if !snapshot.sink.has_room() {
                 return Slice::Full;
             }
@@ -116,7 +116,7 @@ impl Core {
         };
         let Some(saved) = saved else {
             let Some(mut snapshot) = self.snapshot.take() else { return Slice::Idle };
-            snapshot.sink.write(std::mem::take(&mut snapshot.out));
+            snapshot.sink.write(std::mem::take(&mut snapshot.out), snapshot.keys);
             snapshot.flushed.into_iter().for_each(|database| self.graveyard.bury_database(database));
             self.saved = Some((snapshot.sink, snapshot.keys));
             return Slice::Idle;
@@ -124,9 +124,7 @@ impl Core {
         if !piece.is_empty() {
             snapshot.append(saved.number, &piece);
         }
-        if saved.done {
-            snapshot.keys += saved.keys;
-        }
+        snapshot.keys += saved.keys;
         Slice::More
     }
 

@@ -113,6 +113,10 @@ pub enum Step {
     RunGathered(Box<GatheredScript>),
     /// A key may be ready for a waiter whose home is here.
     Offered(TxnId, ShardId),
+    /// Someone waits until what is logged now is on disk.
+    Sync(TxnId),
+    /// Another shard's log is on disk, for a waiter of this shard.
+    Synced(TxnId),
     /// A waiter waits no more, or stays and lets those behind it in these lines have their turn.
     Lines(Vec<(u8, Box<[u8]>, usize)>),
 }
@@ -322,6 +326,8 @@ impl Transactions {
                 core.watches.remove(client_id);
                 core.listen_anew();
             }
+            TxnMessage::Sync { waiter } => steps.push(Step::Sync(waiter)),
+            TxnMessage::Synced { waiter } => steps.push(Step::Synced(waiter)),
             TxnMessage::Offer { waiter, owner } => steps.push(Step::Offered(waiter, owner)),
             TxnMessage::Withdraw { waiter } => {
                 core.waits_no_more(waiter);

@@ -62,7 +62,6 @@ fn process(now_unix_seconds: u64, host: &PersistenceFacts, facts: &mut Facts) {
         ("snapshots", host.snapshots),
         ("snapshot_failures", host.snapshot_failures),
         ("log_bytes", host.log_bytes),
-        ("log_base_bytes", host.log_base_bytes),
         ("log_pending_bytes", host.log_pending_bytes),
         ("log_syncs_running", host.log_syncs_running),
         ("log_syncs_delayed", host.log_syncs_delayed),
@@ -152,7 +151,7 @@ fn log(facts: &Facts, text: &mut Text) {
         .collect();
     let buffered: u64 = of_shards.iter().map(|(.., pending)| pending).sum();
     text.line("aof_current_size", snapshot_bytes + facts.number("log_bytes"));
-    text.line("aof_base_size", snapshot_bytes + facts.number("log_base_bytes"));
+    text.line("aof_base_size", snapshot_bytes);
     text.line("aof_pending_rewrite", facts.number("snapshot_scheduled"));
     text.line("aof_buffer_length", buffered + facts.number("log_pending_bytes"));
     text.line("aof_pending_bio_fsync", facts.number("log_syncs_running"));
@@ -237,7 +236,6 @@ mod tests {
             last_snapshot_ok: true,
             last_snapshot_size: (3, 1000),
             log_bytes: 50,
-            log_base_bytes: 20,
             log_pending_bytes: 5,
             log_syncs_delayed: 4,
             log_trouble: Some("No space left on device".to_owned()),
