@@ -90,7 +90,10 @@ fn the_clock_may_jump_between_two_starts() {
             let life = open(START_MS - YEAR_MS);
             assert_eq!(life.say("PTTL soon"), (YEAR_MS + 60_000).to_string());
             assert_eq!(life.say("PTTL back"), (YEAR_MS + 100_000).to_string());
-            assert_eq!((there(&life), life.say("XADD stream * f w")), (["1"; 5].map(str::to_owned), format!("{START_MS}-1")));
+            assert_eq!(
+                (there(&life), life.say("XADD stream * f w")),
+                (["1"; 5].map(str::to_owned), format!("{START_MS}-1"))
+            );
             life.kill();
             let life = open(START_MS + 90_000);
             assert_eq!(there(&life), ["0", "1", "1", "1", "1"]);

@@ -129,7 +129,11 @@ fn damaged_manifests_are_refused() {
     let place = made();
     let name = manifest::FILE_NAME;
     let len = place.read(name).len();
-    check(&place, |place| set(place, name, 8, 9), "DIR/kora.manifest at offset 8: version 9 is unknown; this Kora reads versions 1 to 3");
+    check(
+        &place,
+        |place| set(place, name, 8, 9),
+        "DIR/kora.manifest at offset 8: version 9 is unknown; this Kora reads versions 1 to 3",
+    );
     check(&place, |place| flip(place, name, 0), "DIR/kora.manifest at offset 0: not a manifest of Kora");
     check(
         &place,
@@ -236,7 +240,7 @@ fn append(place: &Place, records: &[u8]) {
     manifest.incarnation += 1;
     manifest.write(&*dir).expect("a writable directory");
     let mut writer = LogWriter::create(dir, &manifest, 0, next_lsn, LogOptions::default()).expect("a new segment");
-    writer.append(records, 1).expect("room");
+    writer.append(records, 1, 0).expect("room");
     writer.finish().expect("room");
 }
 
@@ -270,7 +274,10 @@ fn records_that_mean_nothing_are_refused() {
     let good = entry(0, set, 2, &[1, 1], b"kv");
     let second = [good.clone(), entry(16, set, 2, &[1, 1], b"kv")].concat();
     let cases: [(Vec<u8>, String); 10] = [
-        (entry(0, 65_535, 2, &[1, 1], b"kv"), format!("{at} is command number 65535, which this version does not know")),
+        (
+            entry(0, 65_535, 2, &[1, 1], b"kv"),
+            format!("{at} is command number 65535, which this version does not know"),
+        ),
         (entry(0, CommandId::Ping.number(), 0, &[], b""), format!("{at} is ping, which is never logged")),
         (entry(0, set, 1, &[1], b"k"), format!("{at}, set, was refused: ERR syntax error")),
         (entry(16, set, 2, &[1, 1], b"kv"), format!("{at} does not fit into it")),
@@ -279,7 +286,10 @@ fn records_that_mean_nothing_are_refused() {
         (entry(0, set, 2, &[u32::MAX, u32::MAX], b"kv"), format!("{at} does not fit into it")),
         (vec![0], format!("{at} does not fit into it")),
         (second, format!("record {lsn} of shard 0's log: entry 1 of the record does not fit into it")),
-        (entry(0, set, 0, &[], b""), format!("{at}, set, was refused: ERR wrong number of arguments for 'set' command")),
+        (
+            entry(0, set, 0, &[], b""),
+            format!("{at}, set, was refused: ERR wrong number of arguments for 'set' command"),
+        ),
     ];
     for (payload, expected) in cases {
         check(&place, |place| append(place, &plain(&payload)), &expected);
@@ -294,7 +304,7 @@ fn records_that_mean_nothing_are_refused() {
     short[0] -= 1;
     check(&place, |place| append(place, &short), &unknown);
     let mut several = Vec::new();
-    record::write_txn(&mut several, 7, false, &[0, 9], &good);
+    record::write_txn(&mut several, 7, &[0, 9], &good);
     check(&place, |place| append(place, &several), &unknown);
     let mut kind = plain(&good);
     kind[4] = 0x80;

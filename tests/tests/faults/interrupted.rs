@@ -19,11 +19,23 @@ const CALLS_MAX: u64 = 2_000;
 fn made(setup: &Setup, snapshot: bool) -> (Place, BTreeMap<String, String>) {
     let place = Place::new();
     let life = setup.open(&place);
-    life.say_all(&["MSET a 1 b 2 c 3 d 4", "RPUSH list x y", "INCRBY n 5", "FUNCTION LOAD \"#!lua name=lib\\nredis.register_function('f',function() return 1 end)\""]);
+    life.say_all(&[
+        "MSET a 1 b 2 c 3 d 4",
+        "RPUSH list x y",
+        "INCRBY n 5",
+        "FUNCTION LOAD \"#!lua name=lib\\nredis.register_function('f',function() return 1 end)\"",
+    ]);
     if snapshot {
         life.snapshot();
     }
-    life.say_all(&["RPUSH list z", "INCR n", "SELECT 3", "SET other 1 PX 100000000", "SELECT 0", "MSET a 5 b 6 c 7 d 8"]);
+    life.say_all(&[
+        "RPUSH list z",
+        "INCR n",
+        "SELECT 3",
+        "SET other 1 PX 100000000",
+        "SELECT 0",
+        "MSET a 5 b 6 c 7 d 8",
+    ]);
     let all = life.contents();
     life.end();
     (place, all)
@@ -57,7 +69,11 @@ fn run_until(place: &Place, setup: &Setup, nth: u64, random: &mut Random, act: O
             life.disk.faults.stop_at(nth);
             act(&life);
             let ended = life.disk.faults.calls();
-            if ended > nth { life.kill() } else { life.end() }
+            if ended > nth {
+                life.kill()
+            } else {
+                life.end()
+            }
             ended.max(disk.faults.calls())
         }
         (Ok(life), None) => {

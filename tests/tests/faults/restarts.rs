@@ -11,7 +11,11 @@ fn fill(life: &Life) {
     let far = 4_000_000_000_000_u64;
     let big = "x".repeat(5000);
     for db in 0..16 {
-        life.say_all(&[&format!("SELECT {db}"), &format!("MSET a{db} 1 b{db} 2 c{db} 3"), &format!("SADD set{db} 1 2 three")]);
+        life.say_all(&[
+            &format!("SELECT {db}"),
+            &format!("MSET a{db} 1 b{db} 2 c{db} 3"),
+            &format!("SADD set{db} 1 2 three"),
+        ]);
     }
     life.say_all(&[
         "SELECT 0",
@@ -73,7 +77,12 @@ fn walk(setup: &Setup, shards: &[usize], end: impl Fn(&Life, usize)) {
         let life = setup.with_shards(*shards).open(&place);
         assert_eq!(differences(&all, &life.contents()), [""; 0], "start {at} on {shards} shards");
         check_works(&life);
-        life.say_all(&[&format!("RPUSH list n{at}"), &format!("SET start{at} 1"), "INCR starts", "MSET a0 x renamed y big z"]);
+        life.say_all(&[
+            &format!("RPUSH list n{at}"),
+            &format!("SET start{at} 1"),
+            "INCR starts",
+            "MSET a0 x renamed y big z",
+        ]);
         all = life.contents();
         end(&life, at);
         life.end();

@@ -249,7 +249,8 @@ impl Client {
 
     pub fn call(&self, argv: &[impl AsRef<[u8]>]) -> Value {
         self.send(argv);
-        self.receive_within(PATIENCE).unwrap_or_else(|| panic!("{:?}: no reply in time", argv[0].as_ref().escape_ascii()))
+        self.receive_within(PATIENCE)
+            .unwrap_or_else(|| panic!("{:?}: no reply in time", argv[0].as_ref().escape_ascii()))
     }
 
     /// Says a line and returns the reply as text.
@@ -398,7 +399,9 @@ pub fn contents(client: &Client) -> BTreeMap<String, String> {
                 "set" => sorted(client.call(&["SMEMBERS", key]), 1),
                 "hash" => sorted(client.call(&["HGETALL", key]), 2),
                 "zset" => text(&client.call(&["ZRANGE", key, "0", "-1", "WITHSCORES"])),
-                "stream" => text(&client.call(&["XRANGE", key, "-", "+"])) + &text(&client.call(&["XINFO", "GROUPS", key])),
+                "stream" => {
+                    text(&client.call(&["XRANGE", key, "-", "+"])) + &text(&client.call(&["XINFO", "GROUPS", key]))
+                }
                 other => panic!("{key} is a {other}"),
             };
             let expiry = text(&client.call(&["PEXPIRETIME", key]));

@@ -127,7 +127,10 @@ fn while_a_sync_stalls_reads_and_writes_go_on_and_memory_is_bounded() {
         life.ok(&format!("SET {here} {at}"));
         assert_eq!(life.say(&format!("GET {here}")), at.to_string());
         life.on(1).ok(&format!("SET {there} {at}"));
-        assert_eq!((life.on(1).say("PING"), life.on(0).say(&format!("GET {there}"))), ("PONG".to_owned(), at.to_string()));
+        assert_eq!(
+            (life.on(1).say("PING"), life.on(0).say(&format!("GET {there}"))),
+            ("PONG".to_owned(), at.to_string())
+        );
     }
     until("what is logged waits in memory", || {
         life.ok(&format!("SET {here} x"));
