@@ -127,13 +127,13 @@ pub const SAVE_RULES_MAX: usize = 16;
 /// at once.
 pub const DROP_SLICE_ELEMENTS: usize = 512;
 /// Keys that one slice of a snapshot looks at.
-pub const SAVE_SLICE_KEYS: usize = 256;
+pub const SAVE_SLICE_KEYS: usize = 64;
 /// Bytes after which a slice of a snapshot, or a piece of a large value, is enough.
-pub const SAVE_SLICE_BYTES: usize = 64 * KIB;
+pub const SAVE_SLICE_BYTES: usize = 32 * KIB;
 /// Elements of a value up to which a snapshot has it in one go.
 pub const SAVE_WHOLE_ELEMENTS_MAX: usize = 512;
 /// Bytes of a snapshot that are handed on at a time.
-pub const SAVE_WRITE_BYTES: usize = 256 * KIB;
+pub const SAVE_WRITE_BYTES: usize = 64 * KIB;
 /// Keys with an expiry that one slice of the sweep looks at.
 pub const EXPIRE_SLICE_KEYS: usize = 512;
 /// Segments of the keyspace that one slice of the sweep walks through.

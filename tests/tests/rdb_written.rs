@@ -99,7 +99,7 @@ impl World {
             _ => [format!("key:{number}:").as_bytes(), &[0xff, 0, b'\r']].concat(),
         };
         let db = [0, 0, 1, 15][number % 4];
-        let expiry_ms = (number % 3 == 0).then(|| FAR_MS + number as u64);
+        let expiry_ms = number.is_multiple_of(3).then(|| FAR_MS + number as u64);
         let hash = self.keyspace.hash(&key);
         let (database, seeds) = self.keyspace.database_mut(usize::from(db));
         database.insert(hash, Entry::new(&key, kind, payload, expiry_ms, 77), seeds);

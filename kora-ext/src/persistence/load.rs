@@ -257,8 +257,7 @@ async fn load_files(reach: Reach<'_>, store: &Arc<Store>, old: usize, pace: &mut
     store.loading.bytes_total.fetch_add(log.bytes(), Ordering::Relaxed);
     let mut reader = log.reader(&**store.dir());
     let mut read = 0;
-    loop {
-        let Some(batch) = reader.next_batch().map_err(|error| error.to_string())? else { break };
+    while let Some(batch) = reader.next_batch().map_err(|error| error.to_string())? {
         let mut outcome = Ok(());
         let mut records = 0;
         let mut each = batch.records();

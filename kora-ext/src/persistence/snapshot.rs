@@ -22,8 +22,8 @@ use super::store::Store;
 
 /// Bytes of a part that wait to be written, above which its shard does not go on with slices.
 const ROOM_BYTES: usize = 4 << 20;
-/// Pieces of a part that wait at most; whoever brings more waits. With pieces of a quarter of a mebibyte that is 16 MiB.
-const PIECES_MAX: usize = 64;
+/// Pieces of a part that wait at most; whoever brings more waits. With pieces of 64 KiB that is 16 MiB.
+const PIECES_MAX: usize = 256;
 
 /// The snapshot that is being written.
 #[derive(Debug)]

@@ -592,7 +592,6 @@ impl Store {
             log_syncs_delayed: sum(|facts| &facts.delayed),
             log_trouble: self.trouble.lock().unwrap_or_else(PoisonError::into_inner).iter().flatten().next().cloned(),
             recovery_reports: self.reports.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            ..PersistenceFacts::default()
         }
     }
 }

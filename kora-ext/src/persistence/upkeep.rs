@@ -19,8 +19,8 @@ use crate::driver::{Driver, Mail, Outlet};
 
 /// How long slices of a snapshot run before others on the thread have their turn.
 const SAVING_TURN: Duration = Duration::from_micros(200);
-/// How long to wait for the disk when a snapshot's bytes pile up.
-const NO_ROOM_PAUSE: Duration = Duration::from_millis(1);
+/// How long they have it then. A thread that never rests loses its precedence with the system's scheduler, and its clients wait for others' turns.
+const SAVING_PAUSE: Duration = Duration::from_millis(1);
 /// After a snapshot that failed, the next one by itself is begun no sooner than this.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
@@ -237,8 +237,7 @@ impl Driver {
                 };
                 match slice {
                     Slice::Idle => break,
-                    Slice::More => tokio::task::yield_now().await,
-                    Slice::Full => tokio::time::sleep(NO_ROOM_PAUSE).await,
+                    Slice::More | Slice::Full => tokio::time::sleep(SAVING_PAUSE).await,
                 }
             }
         }

@@ -165,7 +165,7 @@ impl Entry {
     /// Puts the entry on a side.
     #[inline]
     pub fn set_side(&mut self, side: bool) {
-        self.0[FLAGS_AT] = self.0[FLAGS_AT] & !SIDE | u8::from(side) * SIDE;
+        self.0[FLAGS_AT] = (self.0[FLAGS_AT] & !SIDE) | (u8::from(side) * SIDE);
     }
 
     /// The access clock: seconds for LRU, or minutes and a counter for LFU.

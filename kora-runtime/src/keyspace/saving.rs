@@ -47,6 +47,8 @@ pub(super) struct Saving {
     aside_encoder: ValueEncoder,
     /// Where the slices are in the table; `None` when they are through.
     position: Option<u64>,
+    /// The entries of one segment.
+    batch: Vec<Slot>,
     /// Large values that the slices have met.
     large: VecDeque<Box<[u8]>>,
     /// The one that is in the middle, once its beginning is written.
@@ -91,6 +93,7 @@ impl Database {
             aside: Vec::new(),
             aside_encoder: ValueEncoder::new(options.encode),
             position: Some(0),
+            batch: Vec::new(),
             large: VecDeque::new(),
             current: None,
             keys: 0,
@@ -134,7 +137,11 @@ impl Database {
         let mut looked = 0;
         while looked < limits::SAVE_SLICE_KEYS && saving.out.len() < limits::SAVE_SLICE_BYTES {
             let (slots, next) = self.table.slots_at(position);
-            for slot in slots {
+            let mut batch = std::mem::take(&mut saving.batch);
+            batch.extend(slots);
+            // Each is touched before the first is written: so nobody waits for one cache miss after another.
+            std::hint::black_box(batch.iter().fold(false, |sides, slot| sides ^ self.table.get(*slot).side()));
+            for slot in batch.drain(..) {
                 looked += 1;
                 let entry = self.table.get(slot);
                 if entry.side() == self.side {
@@ -149,6 +156,7 @@ impl Database {
                     self.save_whole(saving, slot);
                 }
             }
+            saving.batch = batch;
             position = next;
             if position == 0 {
                 saving.position = None;

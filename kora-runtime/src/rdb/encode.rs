@@ -250,7 +250,7 @@ impl ValueEncoder {
         for (member, score) in pairs.iter() {
             push_element(&mut listpack, member);
             let int = score as i64;
-            if int as f64 == score && int != i64::MAX {
+            if int as f64 == score {
                 listpack.push_int(int);
             } else {
                 scratch.clear();

@@ -57,7 +57,7 @@ impl Trouble {
     /// The bits of the gate.
     pub(super) fn gate(&self) -> u8 {
         let not_keeping = self.log.is_some() || self.snapshot;
-        u8::from(self.loading) * LOADING | u8::from(not_keeping) * NOT_KEEPING
+        (u8::from(self.loading) * LOADING) | (u8::from(not_keeping) * NOT_KEEPING)
     }
 }
 

@@ -123,10 +123,10 @@ impl<'o> ListpackWriter<'o> {
 /// bytes on: so Redis measures, and it refuses what is measured otherwise.
 fn push_length(out: &mut Vec<u8>, len: usize) {
     let bytes = match len {
-        ..=0x7f => 1,
-        ..0x3fff => 2,
-        ..0x1f_ffff => 3,
-        ..0xfff_ffff => 4,
+        0..=0x7f => 1,
+        0x80..0x3fff => 2,
+        0x3fff..0x1f_ffff => 3,
+        0x1f_ffff..0xfff_ffff => 4,
         _ => 5,
     };
     for byte in (0..bytes).rev() {
