@@ -24,7 +24,7 @@ fn fill(life: &Life) {
         &format!("SET soon v PXAT {soon}"),
         &format!("SET late v PXAT {late}"),
         "SET ever v",
-        &format!("HSET hash f v"),
+        "HSET hash f v",
         &format!("PEXPIREAT hash {late}"),
         "XADD stream * f v",
     ]);

@@ -19,21 +19,21 @@ struct State {
 
 /// What calls have to pass. Clones are the same gate.
 #[derive(Debug, Clone, Default)]
-pub struct Gate(Arc<(Mutex<State>, Condvar)>);
+pub(crate) struct Gate(Arc<(Mutex<State>, Condvar)>);
 
 impl Gate {
     /// A directory behind this gate.
-    pub fn guard(&self, inner: Arc<dyn Dir>) -> Arc<dyn Dir> {
+    pub(crate) fn guard(&self, inner: Arc<dyn Dir>) -> Arc<dyn Dir> {
         Arc::new(GatedDir { gate: self.clone(), inner })
     }
 
     /// Syncs wait from now on.
-    pub fn shut(&self) {
+    pub(crate) fn shut(&self) {
         self.state().is_shut = true;
     }
 
     /// One of the syncs that wait goes on.
-    pub fn let_one_go(&self) {
+    pub(crate) fn let_one_go(&self) {
         let mut state = self.state();
         if state.waiting > 0 {
             state.waiting -= 1;
@@ -43,18 +43,18 @@ impl Gate {
     }
 
     /// Syncs go on.
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         self.state().is_shut = false;
         self.0.1.notify_all();
     }
 
     /// What changes files is refused from now on, or is not.
-    pub fn set_read_only(&self, is_read_only: bool) {
+    pub(crate) fn set_read_only(&self, is_read_only: bool) {
         self.state().is_read_only = is_read_only;
     }
 
     /// How many syncs wait.
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.state().waiting
     }
 

@@ -30,7 +30,7 @@ const GLANCE: Duration = Duration::from_millis(1);
 
 /// Waits until something is so.
 #[track_caller]
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(begun.elapsed() < PATIENCE, "not after {PATIENCE:?}: {what}");
@@ -40,14 +40,14 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// A data directory.
 #[derive(Debug)]
-pub struct Place(TempDir);
+pub(crate) struct Place(TempDir);
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().expect("a temporary directory"))
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
@@ -59,51 +59,51 @@ impl Place {
     }
 
     /// Its files but the lock.
-    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
         self.all_names().map(|name| (name.clone(), self.read(&name))).collect()
     }
 
     /// Names of its files that begin and end like this, in order.
-    pub fn names(&self, begin: &str, end: &str) -> Vec<String> {
+    pub(crate) fn names(&self, begin: &str, end: &str) -> Vec<String> {
         let mut found: Vec<_> =
             self.all_names().filter(|name| name.starts_with(begin) && name.ends_with(end)).collect();
         found.sort();
         found
     }
 
-    pub fn read(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path().join(name)).expect("a file")
     }
 
-    pub fn write(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
         std::fs::write(self.path().join(name), bytes).expect("a writable directory");
     }
 
-    pub fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         std::fs::remove_file(self.path().join(name)).expect("a file");
     }
 
     /// Another directory with the same files.
-    pub fn copy(&self) -> Self {
+    pub(crate) fn copy(&self) -> Self {
         let copy = Self::new();
         self.files().iter().for_each(|(name, bytes)| copy.write(name, bytes));
         copy
     }
 
     /// The directory, to be worked on without an engine.
-    pub fn dir(&self) -> Arc<dyn Dir> {
+    pub(crate) fn dir(&self) -> Arc<dyn Dir> {
         Arc::new(RealDir::open(self.path()).expect("a directory"))
     }
 
     /// The same files in memory, where power can be lost.
-    pub fn in_memory(&self) -> MemoryDir {
+    pub(crate) fn in_memory(&self) -> MemoryDir {
         let memory = MemoryDir::new();
         self.files().iter().for_each(|(name, bytes)| memory.put(name, bytes));
         memory
     }
 
     /// Makes the files those that are in memory.
-    pub fn become_like(&self, memory: &MemoryDir) {
+    pub(crate) fn become_like(&self, memory: &MemoryDir) {
         self.all_names().for_each(|name| self.remove(&name));
         for name in memory.list().expect("names in memory") {
             self.write(&name, &memory.content(&name).expect("it was listed"));
@@ -111,18 +111,18 @@ impl Place {
     }
 
     /// A text in which the directory is called DIR.
-    pub fn anonymous(&self, text: &str) -> String {
+    pub(crate) fn anonymous(&self, text: &str) -> String {
         text.replace(&*self.path().to_string_lossy(), "DIR")
     }
 }
 
 /// What stands between an engine and its files.
 #[derive(Debug, Clone)]
-pub struct Disk {
+pub(crate) struct Disk {
     /// The files behind both.
-    pub files: Arc<dyn Dir>,
-    pub faults: FailingDir,
-    pub gate: Gate,
+    pub(crate) files: Arc<dyn Dir>,
+    pub(crate) faults: FailingDir,
+    pub(crate) gate: Gate,
 }
 
 type Between = Box<dyn FnOnce(Arc<dyn Dir>) -> Arc<dyn Dir>>;
@@ -134,44 +134,44 @@ thread_local! {
 
 /// How an engine is started.
 #[derive(Debug, Clone)]
-pub struct Setup {
-    pub shards: usize,
-    pub config: Config,
-    pub clock: Clock,
-    pub salvage: bool,
-    pub on_fatal: Option<fn(Fatal, &str)>,
+pub(crate) struct Setup {
+    pub(crate) shards: usize,
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) salvage: bool,
+    pub(crate) on_fatal: Option<fn(Fatal, &str)>,
     /// Files are those in memory, which were those of the directory.
-    pub memory: Option<MemoryDir>,
+    pub(crate) memory: Option<MemoryDir>,
 }
 
 impl Setup {
     /// With a log that is synced once a second, and no snapshots by themselves.
-    pub fn new(shards: usize) -> Self {
+    pub(crate) fn new(shards: usize) -> Self {
         let (config, clock) = (Config::default(), Clock::System);
         let setup = Self { shards, config, clock, salvage: false, on_fatal: None, memory: None };
         setup.with("appendonly", "yes").with("log-segment-bytes", "65536")
     }
 
     /// With another value of a setting.
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         let set = self.config.set_at_start(name.as_bytes(), value.as_bytes());
         set.expect("a setting").unwrap_or_else(|refusal| panic!("{name} {value}: {refusal}"));
         self
     }
 
-    pub fn with_shards(&self, shards: usize) -> Self {
+    pub(crate) fn with_shards(&self, shards: usize) -> Self {
         Self { shards, ..self.clone() }
     }
 
     /// Starts an engine whose data must load.
     #[track_caller]
-    pub fn open(&self, place: &Place) -> Life {
+    pub(crate) fn open(&self, place: &Place) -> Life {
         self.try_open(place, |_| {}).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Starts an engine that must refuse, and says why.
     #[track_caller]
-    pub fn refusal(&self, place: &Place) -> String {
+    pub(crate) fn refusal(&self, place: &Place) -> String {
         match self.try_open(place, |_| {}) {
             Ok(_) => panic!("it starts"),
             Err(error) => place.anonymous(&error),
@@ -179,7 +179,7 @@ impl Setup {
     }
 
     /// Starts an engine, on a disk that `prepare` has seen before anything is read.
-    pub fn try_open(&self, place: &Place, prepare: impl FnOnce(&Disk) + 'static) -> Result<Life, String> {
+    pub(crate) fn try_open(&self, place: &Place, prepare: impl FnOnce(&Disk) + 'static) -> Result<Life, String> {
         let (sender, disks) = mpsc::channel();
         let memory = self.memory.clone();
         BETWEEN.set(Some(Box::new(move |real| {
@@ -205,7 +205,7 @@ impl Setup {
         let disk = disks.recv().expect("the store has made one");
         let ready = store.wait_until_ready();
         let clients: Vec<Client> = (0..shards).map(|_| Client::connect(&database)).collect();
-        let life = Life { release: Release(disk.gate.clone()), clients, database, store, disk };
+        let life = Life { _release: Release(disk.gate.clone()), clients, database, store, disk };
         match ready {
             Ok(()) => Ok(life),
             Err(why) => {
@@ -218,7 +218,7 @@ impl Setup {
 
 /// A client, on one of the shards.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     conversation: Conversation,
     received: RefCell<Vec<u8>>,
 }
@@ -230,12 +230,12 @@ impl Client {
     }
 
     /// Sends a command without waiting for its reply.
-    pub fn send(&self, argv: &[impl AsRef<[u8]>]) {
+    pub(crate) fn send(&self, argv: &[impl AsRef<[u8]>]) {
         self.conversation.send(resp::encode(argv));
     }
 
     /// The next reply, if it comes in time.
-    pub fn receive_within(&self, time: Duration) -> Option<Value> {
+    pub(crate) fn receive_within(&self, time: Duration) -> Option<Value> {
         let begun = Instant::now();
         loop {
             let mut received = self.received.borrow_mut();
@@ -253,11 +253,11 @@ impl Client {
 
     /// The next reply, as text.
     #[track_caller]
-    pub fn receive(&self) -> String {
+    pub(crate) fn receive(&self) -> String {
         text(&self.receive_within(PATIENCE).expect("a reply in time"))
     }
 
-    pub fn call(&self, argv: &[impl AsRef<[u8]>]) -> Value {
+    pub(crate) fn call(&self, argv: &[impl AsRef<[u8]>]) -> Value {
         self.send(argv);
         self.receive_within(PATIENCE)
             .unwrap_or_else(|| panic!("{:?}: no reply in time", argv[0].as_ref().escape_ascii()))
@@ -265,19 +265,19 @@ impl Client {
 
     /// Says a line and returns the reply as text.
     #[track_caller]
-    pub fn say(&self, line: &str) -> String {
+    pub(crate) fn say(&self, line: &str) -> String {
         text(&self.call(&words::split(line).expect(line)))
     }
 
     /// Says a line whose reply must be OK.
     #[track_caller]
-    pub fn ok(&self, line: &str) {
+    pub(crate) fn ok(&self, line: &str) {
         assert_eq!(self.say(line), "OK", "{line}");
     }
 }
 
-/// A value as text: arrays in brackets, sorted nothing.
-pub fn text(value: &Value) -> String {
+/// A value as text: arrays in brackets.
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::Null | Value::NullArray => "nil".to_owned(),
         Value::Integer(number) => number.to_string(),
@@ -300,46 +300,46 @@ impl Drop for Release {
 
 /// An engine that runs.
 #[derive(Debug)]
-pub struct Life {
+pub(crate) struct Life {
     /// The first to be dropped.
-    release: Release,
+    _release: Release,
     clients: Vec<Client>,
     database: Database,
-    pub store: Arc<Store>,
-    pub disk: Disk,
+    pub(crate) store: Arc<Store>,
+    pub(crate) disk: Disk,
 }
 
 impl Life {
     /// The client whose connection is on this shard.
-    pub fn on(&self, shard: usize) -> &Client {
+    pub(crate) fn on(&self, shard: usize) -> &Client {
         &self.clients[shard]
     }
 
     #[track_caller]
-    pub fn say(&self, line: &str) -> String {
+    pub(crate) fn say(&self, line: &str) -> String {
         self.on(0).say(line)
     }
 
     #[track_caller]
-    pub fn ok(&self, line: &str) {
+    pub(crate) fn ok(&self, line: &str) {
         self.on(0).ok(line);
     }
 
     /// Says lines whose replies do not matter, as long as they are no errors.
     #[track_caller]
-    pub fn say_all(&self, lines: &[&str]) {
+    pub(crate) fn say_all(&self, lines: &[&str]) {
         for line in lines {
             let reply = self.on(0).call(&words::split(line).expect(line));
             assert!(!reply.is_error(), "{line}: {}", text(&reply));
         }
     }
 
-    pub fn engine(&self) -> &Engine {
+    pub(crate) fn engine(&self) -> &Engine {
         self.database.engine()
     }
 
     /// A key of this shard with this name in its beginning, in database 0.
-    pub fn key_on(&self, shard: usize, name: &str) -> String {
+    pub(crate) fn key_on(&self, shard: usize, name: &str) -> String {
         let (sender, receiver) = mpsc::channel();
         let (name, shards) = (name.to_owned(), self.clients.len());
         self.engine().on_shard(shard, move |driver| {
@@ -351,7 +351,7 @@ impl Life {
     }
 
     /// A line of INFO persistence.
-    pub fn fact(&self, name: &str) -> String {
+    pub(crate) fn fact(&self, name: &str) -> String {
         let info = self.say("INFO persistence");
         let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.unwrap_or_else(|| panic!("no {name} in {info}")).to_owned()
@@ -359,27 +359,27 @@ impl Life {
 
     /// Begins a snapshot and waits until it has ended.
     #[track_caller]
-    pub fn snapshot(&self) {
+    pub(crate) fn snapshot(&self) {
         assert_eq!(self.say("BGSAVE"), "Background saving started");
         until("the snapshot has ended", || self.fact("rdb_bgsave_in_progress") == "0");
     }
 
     /// Waits until the manifest says that the log belongs to the data, or that it does not.
     #[track_caller]
-    pub fn wait_for_log(&self, has_log: bool) {
+    pub(crate) fn wait_for_log(&self, has_log: bool) {
         until("the manifest follows appendonly", || {
             Manifest::read(&*self.disk.files).expect("a manifest").is_some_and(|found| found.has_log == has_log)
         });
     }
 
     /// Ends it in order; syncs that wait are let go.
-    pub fn end(self) {
+    pub(crate) fn end(self) {
         self.disk.gate.open();
         self.end_while_syncs_wait();
     }
 
     /// Ends it in order; whoever keeps syncs waiting lets them go.
-    pub fn end_while_syncs_wait(self) {
+    pub(crate) fn end_while_syncs_wait(self) {
         let Self { clients, database, store, .. } = self;
         drop((clients, database));
         // Threads that wrote snapshots may hold it a little longer.
@@ -387,19 +387,19 @@ impl Life {
     }
 
     /// Ends it as a kill would: nothing more is written.
-    pub fn kill(self) {
+    pub(crate) fn kill(self) {
         self.disk.faults.stop_at(0);
         self.end();
     }
 
     /// All keys of all databases, and libraries of functions, in words.
-    pub fn contents(&self) -> BTreeMap<String, String> {
+    pub(crate) fn contents(&self) -> BTreeMap<String, String> {
         contents(self.on(0))
     }
 }
 
 /// All keys of all databases, and libraries of functions, in words.
-pub fn contents(client: &Client) -> BTreeMap<String, String> {
+pub(crate) fn contents(client: &Client) -> BTreeMap<String, String> {
     let items = |value: Value| match value {
         Value::Array(items) => items.iter().map(text).collect::<Vec<String>>(),
         other => vec![text(&other)],
