@@ -45,8 +45,8 @@ pub enum Begin {
     Keyword {
         /// The word.
         word: String,
-        /// The first position where it may be.
-        start_from: usize,
+        /// The first position where it may be; a negative one is counted from the end, and it is looked for towards the front.
+        start_from: i32,
     },
     /// Only the parser knows.
     Unknown,
@@ -125,7 +125,11 @@ fn collect(row: &Row, arg: &Arg, position: Option<usize>, least: usize, after: &
     let tail: Option<usize> = after.iter().map(Arg::fixed_words).sum();
     let begin = match (position, &arg.token) {
         (Some(position), _) if !arg.optional || is_no_key(arg) => Begin::Index(position + token),
-        (_, Some(word)) => Begin::Keyword { word: word.value.clone(), start_from: least },
+        // Keys up to the end may be many: their word is looked for from there.
+        (_, Some(word)) if arg.multiple && !arg.counted && tail == Some(0) => {
+            Begin::Keyword { word: word.value.clone(), start_from: -2 }
+        }
+        (_, Some(word)) => Begin::Keyword { word: word.value.clone(), start_from: least as i32 },
         _ => Begin::Unknown,
     };
     let last_of_many = tail.map(|tail| -1 - tail as i32);
@@ -168,7 +172,7 @@ fn collect(row: &Row, arg: &Arg, position: Option<usize>, least: usize, after: &
         Shape::RestSplit(halves) => {
             if let Some(half) = halves.first().filter(|half| half.is_key()) {
                 let begin = match &arg.token {
-                    Some(word) => Begin::Keyword { word: word.value.clone(), start_from: least },
+                    Some(word) => Begin::Keyword { word: word.value.clone(), start_from: least as i32 },
                     None => begin,
                 };
                 found.push(key_group(row, half, begin, Find::Range { last: -1, step: 1, limit: 2 }));

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use kora_runtime::config::Config;
 use kora_runtime::error::CommandError;
-use kora_runtime::host::{Host, HostFacts, PersistenceFacts, SaveAtEnd, SnapshotRefusal, SnapshotSink};
+use kora_runtime::host::{
+    Host, HostFacts, PersistenceFacts, Remote, RemoteError, SaveAtEnd, SnapshotRefusal, SnapshotSink,
+};
 use kora_runtime::shard::message::ShardId;
 use tokio::sync::Notify;
 
@@ -178,6 +180,10 @@ impl Host for ProcessHost {
         self.stopping.store(true, Ordering::SeqCst);
         self.stop.notify_waiters();
         Ok(())
+    }
+
+    fn connect(&self, host: &str, port: u16, step: Duration) -> Result<Box<dyn Remote>, RemoteError> {
+        crate::remote::call(host, port, step)
     }
 
     fn purge(&self) {

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod host;
 pub mod persistence;
 pub mod pubsub;
+mod remote;
 pub mod script;
 pub mod scripting;
 

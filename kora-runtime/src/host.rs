@@ -122,6 +122,29 @@ pub trait SnapshotSink {
     fn finish_and_wait(self: Box<Self>, keys: u64) -> Result<(), String>;
 }
 
+/// Why another server could not be talked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteError {
+    /// Its name stands for no address, or it did not answer in time when it was called.
+    Unreachable,
+    /// It takes no connections, or ended this one, or did not go on in time.
+    Lost,
+}
+
+/// A connection to another server. Each of its steps blocks the shard, for at most the time that was given when it was opened.
+pub trait Remote {
+    /// Sends bytes, a part of them in each step.
+    ///
+    /// # Errors
+    /// When not all of them went away.
+    fn send(&mut self, bytes: &[u8]) -> Result<(), RemoteError>;
+    /// The next line of what the other server says, without its end.
+    ///
+    /// # Errors
+    /// When no whole line came.
+    fn line(&mut self) -> Result<Vec<u8>, RemoteError>;
+}
+
 /// What a clean end does first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SaveAtEnd {
@@ -170,6 +193,13 @@ pub trait Host: Send + Sync {
     /// When there can be none at all.
     fn snapshot_soon(&self) -> Result<(), SnapshotRefusal> {
         Err(SnapshotRefusal::NoDirectory)
+    }
+    /// Calls another server (MIGRATE); `step` is how long it is waited for at a time. A host without a network reaches nobody.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    fn connect(&self, _host: &str, _port: u16, _step: Duration) -> Result<Box<dyn Remote>, RemoteError> {
+        Err(RemoteError::Unreachable)
     }
     /// Gives freed memory back to the operating system (MEMORY PURGE).
     fn purge(&self);

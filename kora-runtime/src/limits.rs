@@ -134,6 +134,9 @@ pub const SAVE_SLICE_BYTES: usize = 32 * KIB;
 pub const SAVE_WHOLE_ELEMENTS_MAX: usize = 512;
 /// Bytes of a snapshot that are handed on at a time.
 pub const SAVE_WRITE_BYTES: usize = 64 * KIB;
+/// Bytes of requests that MIGRATE sends before it reads what the other server says to them; a value that is longer goes alone. What it says meanwhile has to
+/// find room on its side.
+pub const MIGRATION_BATCH_BYTES: usize = 256 * KIB;
 /// Keys with an expiry that one slice of the sweep looks at.
 pub const EXPIRE_SLICE_KEYS: usize = 512;
 /// Segments of the keyspace that one slice of the sweep walks through.

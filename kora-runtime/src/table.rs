@@ -135,8 +135,8 @@ pub enum KeyBegin {
     Keyword {
         /// The word.
         word: &'static str,
-        /// The first position where it may stand.
-        start_from: usize,
+        /// The first position where it may stand; a negative one is counted from the end, and it is looked for towards the front.
+        start_from: i32,
     },
     /// Only [`keys`] can tell.
     Unknown,

@@ -23,6 +23,9 @@ const KORA_ONLY: &[(&str, &str)] = &[
     ("debug|sleep", "DEBUG tells its subcommands apart by itself"),
 ];
 
+/// Rows whose keys stand in one of two places, with the first of them; in the first is an empty word when they are in the second.
+const KEYS_IN_EITHER_PLACE: &[(&str, usize)] = &[("migrate", 2)];
+
 /// Flags that Redis keeps to itself.
 const UNSEEN_FLAGS: &[&str] = &["touches_arbitrary_keys", "may_replicate"];
 
@@ -168,6 +171,9 @@ fn samples(info: &CommandInfo) -> [Vec<String>; 2] {
     [false, true].map(|full| {
         let (mut words, mut keys) = (Vec::new(), 0);
         sample_each(info.args, full, &mut keys, &mut words);
+        for (_, place) in KEYS_IN_EITHER_PLACE.iter().filter(|(name, _)| full && *name == info.name) {
+            words[*place].clear();
+        }
         words
     })
 }
@@ -225,7 +231,8 @@ fn every_row_has_command_lines_in_which_its_keys_are_found() {
     let mut problems = Vec::new();
     for info in &INFO {
         for words in samples(info) {
-            let declared = info.key_groups.iter().filter(|group| !group.names_no_key()).count();
+            let either = KEYS_IN_EITHER_PLACE.iter().filter(|(name, _)| *name == info.name).count();
+            let declared = info.key_groups.iter().filter(|group| !group.names_no_key()).count() - either;
             match keys_of_row(info, &words) {
                 Ok(keys) if keys.len() < declared => problems.push(format!("{} {words:?}: only {keys:?}", info.upper)),
                 Ok(_) => {}

@@ -282,7 +282,8 @@ fn key_group(group: &KeyGroup, row: &Row) -> TokenStream {
             quote!(KeyBegin::Index(#position))
         }
         Begin::Keyword { word, start_from } => {
-            let start_from = Literal::usize_unsuffixed(start_from + words);
+            let start_from = if *start_from < 0 { *start_from } else { start_from + words as i32 };
+            let start_from = Literal::i32_unsuffixed(start_from);
             quote!(KeyBegin::Keyword { word: #word, start_from: #start_from })
         }
         Begin::Unknown => quote!(KeyBegin::Unknown),

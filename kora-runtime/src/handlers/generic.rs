@@ -3,11 +3,12 @@
 //! Owns: what each of these commands means, and the one reply that RANDOMKEY makes of the replies of several shards.
 //! Refuses to know: what a value is, sockets, how a key's value comes here from another shard.
 //! Start at [`rename`]. Expiry is in `generic/expire.rs`; RESTORE is in
-//! `generic/restore.rs`; KEYS, SCAN and RANDOMKEY, which look at keys they do not name, are in `generic/scan.rs`.
+//! `generic/restore.rs`, MIGRATE in `generic/migrate.rs`; KEYS, SCAN and RANDOMKEY, which look at keys they do not name, are in `generic/scan.rs`.
 //!
 //! Invariant: a handler changes a key only through [`ShardCx`], and tells the change as Redis would notify it.
 
 pub(super) mod expire;
+mod migrate;
 mod restore;
 mod scan;
 #[cfg(test)]
@@ -58,6 +59,10 @@ impl GenericCommands for ShardCx<'_> {
 
     fn restore(&mut self, args: args::Restore<'_>) -> Result<(), CommandError> {
         restore::restore(self, args)
+    }
+
+    fn migrate(&mut self, args: args::Migrate<'_>) -> Result<&'static str, CommandError> {
+        migrate::migrate(self, args)
     }
 
     fn copy(&mut self, args: args::Copy<'_>) -> Result<i64, CommandError> {

@@ -151,7 +151,7 @@ fn write_key_spec(group: &KeyGroup, reply: &mut ReplyBuf) {
             reply.bulk(b"keyword");
             reply.bulk(word.as_bytes());
             reply.bulk(b"startfrom");
-            reply.integer(start_from as i64);
+            reply.integer(start_from.into());
         }
         KeyBegin::Unknown => write_spec("unknown", &[], reply),
     }
@@ -359,11 +359,15 @@ fn keys_by_group(info: &'static CommandInfo, argv: Argv<'_>) -> Result<Vec<Found
     if info.key_groups.iter().all(is_fixed) {
         return Ok(found);
     }
+    let mut meant = Vec::new();
     table::keys(info.id, argv, &mut |at, access: Access| {
+        meant.push(at);
         let group = info.key_groups.iter().find(|group| !is_fixed(group) && group.access == access);
         if let Some(group) = group.filter(|_| !found.iter().any(|(known, _)| *known == at)) {
             found.push((at, group));
         }
     })?;
+    // MIGRATE has an empty word in a key's place.
+    found.retain(|(at, _)| meant.contains(at));
     Ok(found)
 }
