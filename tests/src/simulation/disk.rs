@@ -166,7 +166,7 @@ pub struct Disk {
     /// As this life sees it.
     pub dir: FailingDir,
     /// What is on disk, once it was read.
-    pub manifest: Option<Manifest>,
+    manifest: Option<Manifest>,
     /// Snapshots of this life.
     pub snapshots: Snapshots,
     /// When logs are synced.
@@ -219,7 +219,8 @@ impl Disk {
         if self.is_dead() { Trouble::Died } else { Trouble::Wrong(error.to_string()) }
     }
 
-    fn manifest(&self) -> &Manifest {
+    /// What is on disk.
+    pub fn manifest(&self) -> &Manifest {
         self.manifest.as_ref().expect("a life begins with reading it")
     }
 
@@ -229,9 +230,14 @@ impl Disk {
     /// When the process dies.
     pub fn write_manifest(&mut self, next: Manifest) -> Result<(), Trouble> {
         next.write(&self.dir).map_err(|error| self.trouble(error))?;
-        self.snapshots.lock().generation = next.generation;
-        self.manifest = Some(next);
+        self.set_manifest(next);
         Ok(())
+    }
+
+    /// This was found on disk.
+    pub fn set_manifest(&mut self, found: Manifest) {
+        self.snapshots.lock().generation = found.generation;
+        self.manifest = Some(found);
     }
 
     /// Opens the log of the next shard.

@@ -132,7 +132,7 @@ pub fn begin(seed: u64, shape: Shape, disk: &mut Disk, now_ms: u64) -> Result<Ve
             manifest
         }
     };
-    disk.manifest = Some(found.clone());
+    disk.set_manifest(found.clone());
     sweep(&disk.dir, &found, u64::MAX).map_err(|error| disk.trouble(error))?;
     let recovered = match found.has_log {
         true => Some(recover(&disk.dir, &found, Mode::Normal).map_err(|error| disk.trouble(error))?),
@@ -170,7 +170,7 @@ pub fn begin(seed: u64, shape: Shape, disk: &mut Disk, now_ms: u64) -> Result<Ve
     } else {
         next_lsns.clone_from(&found.first_lsns);
     }
-    let manifest = disk.manifest.clone().unwrap_or(found);
+    let manifest = disk.manifest().clone();
     let manifest = Manifest { incarnation: manifest.incarnation + 1, ..manifest };
     disk.write_manifest(manifest.clone())?;
     sweep(&disk.dir, &manifest, 0).map_err(|error| disk.trouble(error))?;
