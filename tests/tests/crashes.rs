@@ -7,10 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kora_runtime::config::AppendFsync;
 use kora_runtime::shard::fault::Fault;
-use kora_tests::simulation::Shape;
 use kora_tests::simulation::append::run_append;
 use kora_tests::simulation::bank::run_bank;
 use kora_tests::simulation::disk::StoreFault;
+use kora_tests::simulation::{Shape, run_seed};
 
 type Run = fn(u64, Shape) -> Result<(), String>;
 
@@ -43,6 +43,7 @@ fn check(name: &str, seeds: u64, shape: Shape, run: Run) {
 
 const BANK: Shape = Shape { shards: 4, clients: 5, commands: 15, fault: None, log: None, lives: 4, store_fault: None };
 const APPEND: Shape = Shape { clients: 6, commands: 20, ..BANK };
+const MIXED: Shape = Shape { clients: 4, commands: 6, lives: 3, ..BANK };
 
 fn bank(seed: u64, shape: Shape) -> Result<(), String> {
     run_bank(seed, shape).map(|_| ())
@@ -56,6 +57,11 @@ fn a_bank_has_the_same_sum_after_every_crash() {
 #[test]
 fn transactions_are_whole_or_absent_after_every_crash() {
     check("whole_or_absent", 100, APPEND, run_append);
+}
+
+#[test]
+fn histories_with_crashes_in_them_are_strictly_serialisable() {
+    check("histories", 150, MIXED, run_seed);
 }
 
 /// Some of the first thousand seeds notice a planted fault.

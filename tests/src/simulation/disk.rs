@@ -171,6 +171,8 @@ pub struct Disk {
     pub snapshots: Snapshots,
     /// When logs are synced.
     pub policy: AppendFsync,
+    /// Power never fails, only processes die.
+    pub always_powered: bool,
     /// The time, as whoever drives the world counts it.
     pub time: u64,
     options: LogOptions,
@@ -187,7 +189,19 @@ impl Disk {
         let dir = FailingDir::new(Arc::new(memory.clone()));
         let state = State { shards: 0, generation: 0, running: None, refused: None };
         let snapshots = Snapshots(Arc::new(Mutex::new(state)));
-        Self { memory, dir, manifest: None, snapshots, policy, time: 0, options, fault, logs: Vec::new(), fuse: None }
+        Self {
+            memory,
+            dir,
+            manifest: None,
+            snapshots,
+            policy,
+            always_powered: false,
+            time: 0,
+            options,
+            fault,
+            logs: Vec::new(),
+            fuse: None,
+        }
     }
 
     /// A new life on the same disk, which ends before a call to the disk when there is a fuse.

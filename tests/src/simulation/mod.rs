@@ -70,6 +70,10 @@ pub fn run_seed(seed: u64, shape: Shape) -> Result<(), String> {
     let mut random = Random::new(seed);
     // The last client is nobody of the workload: it looks at what a crash has left, and takes snapshots.
     let mut world = World::with_lives(seed, Shape { clients: shape.clients + usize::from(shape.lives > 0), ..shape })?;
+    if shape.lives > 0 {
+        // Where something acknowledged may be lost, no history explains what is left.
+        world.disk().always_powered = shape.log != Some(AppendFsync::Always);
+    }
     let mut mixed = Mixed::new(seed, shape);
     let chaos = Chaos { disconnects: if seed % 4 < 2 { 5 } else { 0 }, time: 20, lives: shape.lives };
     let waiting = drive(&mut world, shape.clients, &mut random, chaos, &mut mixed)?;
@@ -77,6 +81,9 @@ pub fn run_seed(seed: u64, shape: Shape) -> Result<(), String> {
         return Err(format!("client {client} was never answered"));
     }
     mixed.forget(&waiting);
+    if shape.lives > 0 {
+        mixed.look(u64::MAX - 1, &mut world);
+    }
     end(&mut world, shape.clients)?;
     if strictly_serialisable(&mixed.history) {
         Ok(())

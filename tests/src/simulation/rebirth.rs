@@ -79,7 +79,7 @@ pub fn crash(world: &mut World, random: &mut Random) -> Result<Crash, String> {
     let mut crash = Crash { power: false, covered: disk.covered(), shards: shape.shards };
     let seed = world.seed();
     for death in 0.. {
-        if random.below(2) == 0 {
+        if random.below(2) == 0 || disk.always_powered {
             disk.memory.kill();
         } else {
             crash.power = true;
