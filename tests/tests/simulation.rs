@@ -107,7 +107,7 @@ fn noticed(fault: Fault, seeds: u64, shape: Shape, run: Run) {
     assert!(found.is_some(), "{seeds} seeds did not notice {fault:?}");
 }
 
-const QUEUE: Shape = Shape { shards: 4, clients: 8, commands: 10, fault: None, log: None };
+const QUEUE: Shape = Shape { shards: 4, clients: 8, commands: 10, fault: None, log: None, lives: 0, store_fault: None };
 
 #[test]
 fn intents_that_are_released_too_early_are_noticed() {

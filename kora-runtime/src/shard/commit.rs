@@ -17,6 +17,7 @@
 //! Where nobody has anything to log, or only the coordinator itself, there is nothing to wait for.
 
 use super::core::Core;
+use super::fault::Fault;
 use super::message::{Finish, ShardId, TxnId, TxnMessage, WaiterNews};
 use super::transaction::{Step, Transactions};
 
@@ -53,7 +54,8 @@ impl Transactions {
                 writers.push(*shard);
             }
         }
-        if !core.journal.is_on() || writers.is_empty() || writers == [self.id()] {
+        let early = core.is_wrong_by(Fault::EarlyFinish);
+        if !core.journal.is_on() || writers.is_empty() || writers == [self.id()] || early {
             for ((shard, finish), waiter) in finishes.into_iter().zip(waiters) {
                 let writers = writers.clone();
                 steps.push(Step::Send(shard, TxnMessage::Finish { txn, client_id, finish, writers, waiter }));
@@ -102,6 +104,9 @@ impl Transactions {
     pub(super) fn write_record(&mut self, core: &mut Core, txn: TxnId, writers: &[ShardId], journal: &[u8]) {
         let mut entries = self.pending.remove(&txn).unwrap_or_default();
         entries.extend_from_slice(journal);
+        if writers.len() > 1 && writers.last() == Some(&self.id()) && core.is_wrong_by(Fault::UnloggedPart) {
+            return;
+        }
         if let Some(lsn) = core.journal.transaction(txn, writers, &entries) {
             self.unsettled.insert(lsn, (txn, None));
             core.journal.set_first_unsettled(self.unsettled.keys().next().copied());

@@ -21,9 +21,21 @@ pub enum Fault {
     UnpausedLines,
     /// A client that begins to wait on several shards is put in line at the first alone.
     HalfRegistered,
+    /// What a shard has to tell does not wait for its log to be on disk.
+    EarlyReplies,
+    /// A transaction over several shards ends before all of its records are written.
+    EarlyFinish,
+    /// One participant of a transaction logs nothing.
+    UnloggedPart,
 }
 
 impl Core {
+    /// True when nothing may leave the shard yet: some of what could be told is not on disk.
+    #[inline]
+    pub(super) fn holds(&self) -> bool {
+        self.journal.holds() && !self.is_wrong_by(Fault::EarlyReplies)
+    }
+
     /// True when the test planted this fault.
     #[cold]
     pub(super) fn is_wrong_by(&self, fault: Fault) -> bool {

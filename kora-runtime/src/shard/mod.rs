@@ -343,7 +343,7 @@ impl Shard {
             self.stop_waiting(session, blocking::Ending::Killed);
             into.push(session);
         }
-        if self.core.journal.holds() {
+        if self.core.holds() {
             into.iter().for_each(|&session| self.hold_session(session));
         }
     }

@@ -201,7 +201,7 @@ impl Shard {
         for (peer, envelope) in self.released_envelopes() {
             send(peer, envelope);
         }
-        let holds = self.core.journal.holds();
+        let holds = self.core.holds();
         for peer in 0..self.outboxes.len() {
             if self.outboxes[peer].is_empty() {
                 continue;

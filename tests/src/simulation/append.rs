@@ -3,11 +3,15 @@
 //! Owns: what they send and what their replies say about it. Refuses to know: what follows from that, which is for [`cycles`](super::cycles).
 //! Start at [`run_append`].
 
+use std::collections::HashSet;
+
+use kora_runtime::config::AppendFsync;
 use kora_runtime::random::Random;
 use kora_runtime::resp::value::array_elements;
 
 use super::cycles::{Action, Deed, check};
 use super::drive::{Chaos, Words, Workload, drive, words};
+use super::rebirth::Crash;
 use super::world::World;
 use super::{Shape, number_of, text_of};
 
@@ -28,6 +32,8 @@ struct Appends {
     sent: Vec<Sent>,
     deeds: Vec<Deed>,
     refused: Vec<String>,
+    /// Nothing that was acknowledged may be lost, not even when power fails.
+    strict: bool,
 }
 
 impl Appends {
@@ -108,6 +114,107 @@ impl Workload for Appends {
         }
         Ok(())
     }
+
+    fn reborn(&mut self, time: u64, crash: Crash, world: &mut World) -> Result<(), String> {
+        let reads = read_all(world, self.left.len(), self.keys);
+        let lost = losses(&self.deeds, &reads)?;
+        if self.strict || !crash.power {
+            // What nobody was told and is not there never comes; the rest is for the search for circles.
+            for at in lost.iter().rev().copied() {
+                if self.deeds[at].replied.is_some() {
+                    return Err(format!("{:?} was acknowledged and is lost after {crash:?}", self.deeds[at]));
+                }
+                let gone = self.deeds.remove(at);
+                self.refused.extend(gone.actions.iter().filter_map(element_of).map(|(_, element)| element.to_owned()));
+            }
+            self.deeds.push(Deed { invoked: time, replied: Some(time), actions: reads });
+            return Ok(());
+        }
+        if let Some(deed) = lost.iter().map(|&at| &self.deeds[at]).find(|deed| deed.replied < Some(crash.covered))
+            && deed.replied.is_some()
+        {
+            return Err(format!("{deed:?} was on every disk and is lost after {crash:?}"));
+        }
+        in_order(&self.deeds, &reads)?;
+        // What is there now is where a new history begins.
+        let lost = lost.iter().flat_map(|&at| &self.deeds[at].actions).filter_map(element_of);
+        self.refused.extend(lost.map(|(_, element)| element.to_owned()));
+        let appended = reads.into_iter().flat_map(|read| match read {
+            Action::Read { key, elements } => elements
+                .into_iter()
+                .map(move |element| Action::Append { key: key.clone(), element, len: None })
+                .collect(),
+            Action::Append { .. } => Vec::new(),
+        });
+        self.deeds = vec![Deed { invoked: time, replied: Some(time), actions: appended.collect() }];
+        Ok(())
+    }
+}
+
+/// What an action appends, and where.
+fn element_of(action: &Action) -> Option<(&str, &str)> {
+    match action {
+        Action::Append { key, element, .. } => Some((key, element)),
+        Action::Read { .. } => None,
+    }
+}
+
+/// The deeds of which nothing is left. None may be there by halves.
+fn losses(deeds: &[Deed], reads: &[Action]) -> Result<Vec<usize>, String> {
+    let left: HashSet<&str> = reads
+        .iter()
+        .flat_map(|read| match read {
+            Action::Read { elements, .. } => elements.as_slice(),
+            Action::Append { .. } => &[],
+        })
+        .map(String::as_str)
+        .collect();
+    let mut lost = Vec::new();
+    for (at, deed) in deeds.iter().enumerate() {
+        let all = deed.actions.iter().filter_map(element_of).count();
+        let there = deed.actions.iter().filter_map(element_of).filter(|(_, element)| left.contains(element)).count();
+        match there {
+            0 if all > 0 => lost.push(at),
+            _ if there == all => {}
+            _ => return Err(format!("{there} of {all} elements are left of {deed:?}")),
+        }
+    }
+    Ok(lost)
+}
+
+/// What is left of each list has to be a beginning of it, as far as anybody knows it.
+fn in_order(deeds: &[Deed], reads: &[Action]) -> Result<(), String> {
+    let all = || deeds.iter().flat_map(|deed| &deed.actions);
+    for read in reads {
+        let Action::Read { key, elements: left } = read else { continue };
+        for action in all() {
+            match action {
+                Action::Read { key: of, elements } if of == key => {
+                    if !elements.starts_with(left) && !left.starts_with(elements) {
+                        return Err(format!("{key} was {elements:?} and {left:?} is left of it"));
+                    }
+                }
+                Action::Append { key: to, element, len: Some(len) } if to == key => {
+                    let place = left.iter().position(|other| other == element);
+                    if place.is_some_and(|place| place + 1 != *len) {
+                        return Err(format!("{element} was number {len} of {key}, of which {left:?} is left"));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads all lists while nobody else does anything.
+fn read_all(world: &mut World, admin: usize, keys: u64) -> Vec<Action> {
+    let read = |key: String| {
+        let reply = world.ask(admin, &words(&format!("LRANGE {key} 0 -1")));
+        let elements = array_elements(&reply).into_iter().flatten().map(text_of).collect();
+        Action::Read { key, elements }
+    };
+    (0..keys).map(|key| format!("l{key}")).map(read).collect()
 }
 
 /// Runs one seed.
@@ -116,7 +223,7 @@ impl Workload for Appends {
 /// The circle of transactions that cannot have run one after another.
 pub fn run_append(seed: u64, shape: Shape) -> Result<(), String> {
     let mut random = Random::new(seed);
-    let mut world = World::new(seed, Shape { clients: shape.clients + 1, ..shape });
+    let mut world = World::with_lives(seed, Shape { clients: shape.clients + 1, ..shape })?;
     let mut appends = Appends {
         keys: 2 + random.below(5),
         elements: 0,
@@ -124,18 +231,14 @@ pub fn run_append(seed: u64, shape: Shape) -> Result<(), String> {
         sent: vec![Sent::default(); shape.clients],
         deeds: Vec::new(),
         refused: Vec::new(),
+        strict: shape.log == Some(AppendFsync::Always),
     };
-    let chaos = Chaos { disconnects: if seed.is_multiple_of(3) { 5 } else { 0 }, time: 5 };
+    let chaos = Chaos { disconnects: if seed.is_multiple_of(3) { 5 } else { 0 }, time: 5, lives: shape.lives };
     let waiting = drive(&mut world, shape.clients, &mut random, chaos, &mut appends)?;
     if !waiting.is_empty() {
         return Err(format!("{waiting:?} were never answered"));
     }
-    let mut actions = Vec::new();
-    for key in (0..appends.keys).map(|key| format!("l{key}")) {
-        let reply = world.ask(shape.clients, &words(&format!("LRANGE {key} 0 -1")));
-        let elements = array_elements(&reply).into_iter().flatten().map(text_of).collect();
-        actions.push(Action::Read { key, elements });
-    }
+    let actions = read_all(&mut world, shape.clients, appends.keys);
     appends.deeds.push(Deed { invoked: u64::MAX - 1, replied: Some(u64::MAX), actions });
     check(&appends.deeds, &appends.refused)?;
     super::end(&mut world, shape.clients)

@@ -7,6 +7,7 @@ use kora_runtime::random::Random;
 use kora_runtime::resp::value::array_elements;
 
 use super::drive::{Chaos, Words, Workload, drive, words};
+use super::rebirth::Crash;
 use super::world::World;
 use super::{Shape, number_of};
 
@@ -152,6 +153,22 @@ impl Workload for Bank {
         self.stages[client] = Stage::Idle;
         Ok(())
     }
+
+    fn reborn(&mut self, _: u64, _: Crash, world: &mut World) -> Result<(), String> {
+        audit(world, self.stages.len())
+    }
+}
+
+/// Looks at all accounts of both banks.
+fn audit(world: &mut World, admin: usize) -> Result<(), String> {
+    for db in 0..2 {
+        world.ask(admin, &words(&format!("SELECT {db}")));
+        let sum = sum_of(&world.ask(admin, &words(&format!("MGET{}", all_accounts()))));
+        if sum != Some(SUM) {
+            return Err(format!("{sum:?} is left in database {db}"));
+        }
+    }
+    Ok(())
 }
 
 /// Runs one seed. Returns how many transactions were committed and how many found what they watched changed.
@@ -160,7 +177,7 @@ impl Workload for Bank {
 /// What a reader saw that no sequence of transfers leads to.
 pub fn run_bank(seed: u64, shape: Shape) -> Result<(usize, usize), String> {
     let mut random = Random::new(seed);
-    let mut world = World::new(seed, Shape { clients: shape.clients + 1, ..shape });
+    let mut world = World::with_lives(seed, Shape { clients: shape.clients + 1, ..shape })?;
     let admin = shape.clients;
     for db in 0..2 {
         let balance = SUM / ACCOUNTS as i64;
@@ -168,24 +185,19 @@ pub fn run_bank(seed: u64, shape: Shape) -> Result<(usize, usize), String> {
         let pairs: String = (0..ACCOUNTS).map(|at| format!(" a{at} {balance}")).collect();
         world.ask(admin, &words(&format!("MSET{pairs}")));
     }
+    world.sync_all();
     let mut bank = Bank {
         stages: vec![Stage::Idle; shape.clients],
         left: vec![shape.commands; shape.clients],
         aborted: 0,
         committed: 0,
     };
-    let chaos = Chaos { disconnects: if seed.is_multiple_of(3) { 8 } else { 0 }, time: 5 };
+    let chaos = Chaos { disconnects: if seed.is_multiple_of(3) { 8 } else { 0 }, time: 5, lives: shape.lives };
     let waiting = drive(&mut world, shape.clients, &mut random, chaos, &mut bank)?;
     if !waiting.is_empty() {
         return Err(format!("{waiting:?} were never answered"));
     }
-    for db in 0..2 {
-        world.ask(admin, &words(&format!("SELECT {db}")));
-        let sum = sum_of(&world.ask(admin, &words(&format!("MGET{}", all_accounts()))));
-        if sum != Some(SUM) {
-            return Err(format!("{sum:?} is left in database {db}"));
-        }
-    }
+    audit(&mut world, admin)?;
     super::end(&mut world, shape.clients)?;
     Ok((bank.committed, bank.aborted))
 }

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use kora_runtime::random::Random;
 
+use super::rebirth::{Crash, crash, set_fuse};
 use super::world::World;
 
 /// One command.
@@ -26,6 +27,10 @@ pub trait Workload {
     fn answered(&mut self, client: usize, time: u64, replies: &[Vec<u8>], world: &World) -> Result<(), String>;
     /// A client's connection ended: after the replies that are given here, which may be fewer than what it sent.
     fn gone(&mut self, client: usize, time: u64, replies: &[Vec<u8>]) -> Result<(), String>;
+    /// The process died, or the power failed, and it lives again; every connection has ended.
+    fn reborn(&mut self, _time: u64, _crash: Crash, _world: &mut World) -> Result<(), String> {
+        Ok(())
+    }
     /// Looks at the world after each move.
     fn observe(&mut self, _time: u64, _world: &World) {}
 }
@@ -37,7 +42,14 @@ pub struct Chaos {
     pub disconnects: u64,
     /// Time passes.
     pub time: u64,
+    /// How often at most the process dies or the power fails, in all; for worlds on a disk.
+    pub lives: u64,
 }
+
+/// Deaths, while there are to be some, and what else happens to worlds on a disk: snapshots, and the end of a second; in a thousand moves.
+const DEATHS: u64 = 4;
+const SNAPSHOTS: u64 = 6;
+const SECONDS: u64 = 15;
 
 /// Moves after which a run is taken for one that never ends.
 const MOVES_MAX: u64 = 100_000;
@@ -68,7 +80,31 @@ pub fn drive(
     workload: &mut impl Workload,
 ) -> Result<Vec<usize>, String> {
     let mut talks: Vec<Talk> = (0..clients).map(|_| Talk::default()).collect();
+    let mut lives = chaos.lives;
+    if lives > 0 {
+        set_fuse(world, random);
+    }
     for time in 1..MOVES_MAX {
+        if chaos.lives > 0 {
+            if lives > 0 && (world.is_dead() || random.below(1000) < DEATHS) {
+                lives -= 1;
+                let ended: Vec<usize> = (0..clients).filter(|&client| world.is_connected(client)).collect();
+                let crash = crash(world, random)?;
+                world.connect(clients, 0);
+                settle(world, &mut talks, time, workload, &ended)?;
+                workload.reborn(time, crash, world)?;
+                if lives > 0 {
+                    set_fuse(world, random);
+                }
+            }
+            world.disk().time = time;
+            if random.below(1000) < SECONDS {
+                world.disk().second();
+            }
+            if random.below(1000) < SNAPSHOTS {
+                world.send(clients, &["BGSAVE"]);
+            }
+        }
         if random.below(1000) < chaos.disconnects {
             let client = random.below(clients as u64) as usize;
             if world.is_connected(client) {
@@ -132,7 +168,8 @@ fn settle(
     ended.extend(world.close_over());
     let mut whole = Vec::new();
     for (client, reply) in world.take_replies() {
-        let talk = &mut talks[client];
+        // What takes snapshots is no client of the workload.
+        let Some(talk) = talks.get_mut(client) else { continue };
         talk.replies.push(reply);
         if talk.replies.len() > talk.sent {
             return Err(format!("client {client} got a reply to nothing: {:?}", talk.replies));

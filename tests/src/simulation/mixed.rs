@@ -10,6 +10,7 @@ use super::Shape;
 use super::check::Call;
 use super::drive::{Words, Workload, words};
 use super::model;
+use super::rebirth::Crash;
 use super::world::World;
 
 /// The clients and their history.
@@ -48,6 +49,23 @@ impl Mixed {
         places.sort_unstable();
         for place in places.into_iter().rev() {
             self.history.remove(place);
+        }
+    }
+
+    /// Has the world's last client look at all keys while nobody else does anything: a transaction that reads them all could tell no more.
+    pub fn look(&mut self, time: u64, world: &mut World) {
+        let admin = self.left.len();
+        let mut lines = vec!["MGET s0 s1 s2 s3".to_owned()];
+        lines.extend((0..4).flat_map(|at| [format!("LRANGE l{at} 0 -1"), format!("SMEMBERS t{at}")]));
+        lines.extend((0..12).map(|at| format!("ZSCORE z{} m{}", at / 3, at % 3)));
+        for db in 0..2 {
+            world.ask(admin, &words(&format!("SELECT {db}")));
+            let body: Vec<Words> = lines.iter().map(|line| words(line)).collect();
+            let mut reply = format!("*{}\r\n", body.len()).into_bytes();
+            body.iter().for_each(|words| reply.extend_from_slice(&world.ask(admin, words)));
+            let (words, connection, replied) = (words("EXEC"), self.connected, Some(time));
+            self.connected += 1;
+            self.history.push(Call { words, body, connection, db, invoked: time, replied, reply });
         }
     }
 
@@ -115,6 +133,11 @@ impl Workload for Mixed {
         let call = call.ok_or_else(|| format!("client {client} got a reply to nothing"))?;
         call.replied = Some(time);
         call.reply = replies.last().cloned().unwrap_or_default();
+        Ok(())
+    }
+
+    fn reborn(&mut self, time: u64, _: Crash, world: &mut World) -> Result<(), String> {
+        self.look(time, world);
         Ok(())
     }
 

@@ -17,11 +17,13 @@ pub mod append;
 pub mod bank;
 pub mod check;
 pub mod cycles;
+pub mod disk;
 pub mod drive;
 pub mod log;
 pub mod mixed;
 pub mod model;
 pub mod queue;
+pub mod rebirth;
 pub mod world;
 
 use kora_runtime::config::AppendFsync;
@@ -30,6 +32,7 @@ use kora_runtime::resp::number::parse_i64;
 use kora_runtime::shard::fault::{Fault, Remains};
 
 use self::check::strictly_serialisable;
+use self::disk::StoreFault;
 use self::drive::{Chaos, drive};
 use self::mixed::Mixed;
 use self::world::World;
@@ -47,11 +50,15 @@ pub struct Shape {
     pub fault: Option<Fault>,
     /// Whether the shards log, and by which setting of `appendfsync`.
     pub log: Option<AppendFsync>,
+    /// How often the process may die and live again from its disk; without it there is no disk.
+    pub lives: u64,
+    /// What is broken on purpose in the store.
+    pub store_fault: Option<StoreFault>,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { shards: 4, clients: 4, commands: 7, fault: None, log: None }
+        Self { shards: 4, clients: 4, commands: 7, fault: None, log: None, lives: 0, store_fault: None }
     }
 }
 
@@ -61,14 +68,22 @@ impl Default for Shape {
 /// A description of the history that no sequential order explains.
 pub fn run_seed(seed: u64, shape: Shape) -> Result<(), String> {
     let mut random = Random::new(seed);
-    let mut world = World::new(seed, shape);
+    // The last client is nobody of the workload: it looks at what a crash has left, and takes snapshots.
+    let mut world = World::with_lives(seed, Shape { clients: shape.clients + usize::from(shape.lives > 0), ..shape })?;
+    if shape.lives > 0 {
+        // Where something acknowledged may be lost, no history explains what is left.
+        world.disk().always_powered = shape.log != Some(AppendFsync::Always);
+    }
     let mut mixed = Mixed::new(seed, shape);
-    let chaos = Chaos { disconnects: if seed % 4 < 2 { 5 } else { 0 }, time: 20 };
+    let chaos = Chaos { disconnects: if seed % 4 < 2 { 5 } else { 0 }, time: 20, lives: shape.lives };
     let waiting = drive(&mut world, shape.clients, &mut random, chaos, &mut mixed)?;
     if let Some(client) = waiting.iter().find(|client| !world.is_waiting(**client)) {
         return Err(format!("client {client} was never answered"));
     }
     mixed.forget(&waiting);
+    if shape.lives > 0 {
+        mixed.look(u64::MAX - 1, &mut world);
+    }
     end(&mut world, shape.clients)?;
     if strictly_serialisable(&mixed.history) {
         Ok(())

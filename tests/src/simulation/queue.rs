@@ -267,7 +267,7 @@ pub fn run_queue(seed: u64, shape: Shape) -> Result<(), String> {
         waiting_since: vec![None; shape.clients],
         went_popping: 0,
     };
-    let chaos = Chaos { disconnects: if seed % 4 < 2 { 8 } else { 0 }, time: 20 };
+    let chaos = Chaos { disconnects: if seed % 4 < 2 { 8 } else { 0 }, time: 20, lives: 0 };
     let waiting = drive(&mut world, shape.clients, &mut random, chaos, &mut queue)?;
     let rest = at_rest(&mut world, admin)?;
     for client in &waiting {

@@ -7,9 +7,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kora_runtime::config::Config;
+use kora_runtime::config::{AppendFsync, Config};
 use kora_runtime::host::{Host, HostFacts};
 use kora_runtime::keyspace::typed::random_state;
+use kora_runtime::random::Random;
 use kora_runtime::resp::value::skip_value;
 use kora_runtime::shard::clients::{Client, Peer};
 use kora_runtime::shard::fault::Remains;
@@ -18,7 +19,10 @@ use kora_runtime::shard::message::Envelope;
 use kora_runtime::shard::replay::ReplayError;
 use kora_runtime::shard::{Shard, ShardOptions};
 
+use kora_storage::log::LogOptions;
+
 use super::Shape;
+use super::disk::{Disk, DiskMove, Trouble};
 use super::log::Log;
 use crate::resp::encode;
 
@@ -63,8 +67,14 @@ pub struct World {
     idle: Vec<bool>,
     /// Shards whose tick has not ended.
     in_tick: Vec<bool>,
-    /// What each shard has logged; empty when they do not.
+    /// What each shard has logged; empty when they do not, or log to a disk.
     logs: Vec<Log>,
+    /// Where shards log to that may die.
+    disk: Option<Disk>,
+    /// The process has died.
+    dead: bool,
+    shape: Shape,
+    seed: u64,
 }
 
 fn peer_of(client: usize) -> Peer {
@@ -77,6 +87,30 @@ enum Move {
     EndTick(usize),
     Wake(usize),
     Sync(usize),
+    Save(usize),
+    Disk(DiskMove),
+}
+
+/// The seeds of the hash by which a world's keys are routed.
+pub fn seeds_of(seed: u64) -> [u64; 4] {
+    [seed, 2, 3, 4]
+}
+
+/// An empty shard of a world.
+pub fn new_shard(seed: u64, shape: Shape, id: usize, host: &Arc<dyn Host>, now_ms: u64) -> Shard {
+    let default = Config::default();
+    let (extensions, busy_extensions) = kora_ext::extensions(id);
+    Shard::new(ShardOptions {
+        id,
+        shards: shape.shards,
+        seeds: random_state(seeds_of(seed)),
+        random_seed: seed + id as u64,
+        config: Config { appendfsync: shape.log.unwrap_or(default.appendfsync), ..default },
+        host: Arc::clone(host),
+        now_ms,
+        extensions,
+        busy_extensions,
+    })
 }
 
 const START_MS: u64 = 1_000_000;
@@ -89,23 +123,7 @@ impl World {
 
     /// An empty world in a process of the caller's.
     pub fn in_process(seed: u64, shape: Shape, host: Arc<dyn Host>) -> Self {
-        let default = Config::default();
-        let mut shards: Vec<Shard> = (0..shape.shards)
-            .map(|id| {
-                let (extensions, busy_extensions) = kora_ext::extensions(id);
-                Shard::new(ShardOptions {
-                    id,
-                    shards: shape.shards,
-                    seeds: random_state([seed, 2, 3, 4]),
-                    random_seed: seed + id as u64,
-                    config: Config { appendfsync: shape.log.unwrap_or(default.appendfsync), ..default.clone() },
-                    host: Arc::clone(&host),
-                    now_ms: START_MS,
-                    extensions,
-                    busy_extensions,
-                })
-            })
-            .collect();
+        let mut shards: Vec<Shard> = (0..shape.shards).map(|id| new_shard(seed, shape, id, &host, START_MS)).collect();
         if let Some(fault) = shape.fault {
             shards.iter_mut().for_each(|shard| shard.plant(fault));
         }
@@ -113,18 +131,110 @@ impl World {
             shards.iter_mut().for_each(|shard| shard.start_log(1));
         }
         let logs = shape.log.map_or_else(Vec::new, |_| shards.iter().map(|_| Log::default()).collect());
-        let clients = (0..shape.clients)
-            .map(|client| {
-                let shard = client % shape.shards;
-                Some((shard, shards[shard].open(peer_of(client))))
-            })
-            .collect();
-        let ways = (0..shape.shards).map(|_| (0..shape.shards).map(|_| VecDeque::new()).collect()).collect();
-        let in_tick = vec![false; shape.shards];
-        let traced = std::env::var_os("KORA_TRACE").is_some();
-        let (looked_at, replies) = (Vec::new(), Vec::new());
-        let (begun, idle) = (vec![Vec::new(); shape.clients], vec![false; shape.clients]);
-        Self { in_tick, shards, ways, clients, looked_at, traced, now_ms: START_MS, replies, begun, idle, logs }
+        let mut world = Self::around(seed, shape, shards);
+        world.logs = logs;
+        world.connect_all();
+        world.in_tick.fill(false);
+        world
+    }
+
+    /// An empty world; on a disk when it is to have several lives. The sizes of the disk's files come from the seed.
+    ///
+    /// # Errors
+    /// When an empty disk cannot be used.
+    pub fn with_lives(seed: u64, shape: Shape) -> Result<Self, String> {
+        if shape.lives == 0 {
+            return Ok(Self::new(seed, shape));
+        }
+        let mut random = Random::new(seed ^ 0x6469_736b);
+        let mut pick = |sizes: [u64; 4]| sizes[random.below(4) as usize];
+        let options = LogOptions {
+            segment_bytes: pick([300, 1000, 5000, 100_000]),
+            zero_ahead_bytes: pick([0, 100, 1000, 10_000]),
+        };
+        let disk = Disk::new(shape.log.unwrap_or(AppendFsync::Always), options, shape.store_fault);
+        Self::on_disk(seed, shape, disk)
+    }
+
+    /// Brings all logs of a world with a disk to it.
+    pub fn sync_all(&mut self) {
+        if let Some(disk) = &mut self.disk {
+            let synced = disk.sync_all();
+            self.survive(synced);
+        }
+    }
+
+    /// An empty world on an empty disk.
+    ///
+    /// # Errors
+    /// When the disk is not empty and cannot be loaded.
+    pub fn on_disk(seed: u64, shape: Shape, mut disk: Disk) -> Result<Self, String> {
+        disk.begin_life(shape.shards, None);
+        let begun = super::rebirth::begin(seed, shape, &mut disk, START_MS);
+        let shards = begun.map_err(|trouble| format!("{trouble:?}"))?;
+        let mut world = Self::around(seed, shape, shards);
+        world.disk = Some(disk);
+        world.connect_all();
+        Ok(world)
+    }
+
+    fn around(seed: u64, shape: Shape, shards: Vec<Shard>) -> Self {
+        Self {
+            in_tick: vec![false; shape.shards],
+            ways: (0..shape.shards).map(|_| (0..shape.shards).map(|_| VecDeque::new()).collect()).collect(),
+            clients: vec![None; shape.clients],
+            shards,
+            looked_at: Vec::new(),
+            traced: std::env::var_os("KORA_TRACE").is_some(),
+            now_ms: START_MS,
+            replies: Vec::new(),
+            begun: vec![Vec::new(); shape.clients],
+            idle: vec![false; shape.clients],
+            logs: Vec::new(),
+            disk: None,
+            dead: false,
+            shape,
+            seed,
+        }
+    }
+
+    fn connect_all(&mut self) {
+        for client in 0..self.clients.len() {
+            let shard = client % self.shape.shards;
+            self.clients[client] = Some((shard, self.shards[shard].open(peer_of(client))));
+        }
+    }
+
+    // ---- death and birth ------------------------------------------------------------------------------------------------
+
+    /// True when the process has died at a call to the disk.
+    pub fn is_dead(&self) -> bool {
+        self.dead
+    }
+
+    /// The seed from which its shards are made.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The disk of a world that has one.
+    pub fn disk(&mut self) -> &mut Disk {
+        self.disk.as_mut().expect("the world was made with one")
+    }
+
+    /// Ends the process. What is left: its disk, how it was, what time it is.
+    pub fn die(&mut self) -> (Disk, Shape, u64) {
+        self.trace(|| "dies".to_owned());
+        self.dead = true;
+        let disk = self.disk.take().expect("the world was made with one");
+        (disk, self.shape, self.now_ms)
+    }
+
+    /// Goes on as a new process, to which nobody is connected.
+    pub fn be_born(&mut self, shape: Shape, shards: Vec<Shard>, disk: Disk) {
+        let now_ms = self.now_ms;
+        *self = Self { disk: Some(disk), now_ms, ..Self::around(self.seed, shape, shards) };
+        self.trace(|| format!("lives again on {} shards", shape.shards));
     }
 
     /// A client sends a command.
@@ -157,7 +267,12 @@ impl World {
         }
     }
 
-    fn possible(&self) -> Vec<Move> {
+    fn possible(&mut self) -> Vec<Move> {
+        if self.dead {
+            return Vec::new();
+        }
+        let on_disk: Vec<Move> =
+            self.disk.as_mut().map_or_else(Vec::new, Disk::moves).into_iter().map(Move::Disk).collect();
         let shards = 0..self.shards.len();
         let ticks = shards.clone().filter(|&at| self.in_tick[at]).map(Move::EndTick);
         let ways = shards.clone().flat_map(|from| shards.clone().map(move |to| (from, to)));
@@ -167,12 +282,19 @@ impl World {
             !self.in_tick[*at]
                 && self.shards[*at].next_deadline_ms().is_some_and(|deadline_ms| deadline_ms <= self.now_ms)
         };
+        let saving = shards.clone().filter(|&at| self.shards[at].is_saving()).map(Move::Save);
         let syncs = (0..self.logs.len()).filter(|&at| self.logs[at].may_sync()).map(Move::Sync);
-        ticks.chain(arrivals).chain(shards.clone().filter(due).map(Move::Wake)).chain(syncs).collect()
+        ticks
+            .chain(arrivals)
+            .chain(shards.clone().filter(due).map(Move::Wake))
+            .chain(syncs)
+            .chain(saving)
+            .chain(on_disk)
+            .collect()
     }
 
     /// How many things may happen next.
-    pub fn moves(&self) -> usize {
+    pub fn moves(&mut self) -> usize {
         self.possible().len()
     }
 
@@ -191,11 +313,27 @@ impl World {
                 self.shards[at].wake_due();
             }
             Move::EndTick(at) => {
+                self.write_log(at);
+                if self.dead {
+                    return;
+                }
                 let ways = &mut self.ways[at];
                 self.shards[at].end_tick(&mut |to, envelope| ways[to].push_back(envelope));
                 self.in_tick[at] = false;
-                self.write_log(at);
                 self.collect(at);
+            }
+            Move::Save(at) => {
+                self.enter_tick(at);
+                self.shards[at].save_slice();
+            }
+            Move::Disk(step) => {
+                let Some(disk) = &mut self.disk else { return };
+                let outcome = disk.make_move(step);
+                self.trace(|| format!("disk: {step:?}, {outcome:?}"));
+                if let Some(Some((at, lsn))) = self.survive(outcome) {
+                    self.enter_tick(at);
+                    self.shards[at].log_synced(lsn);
+                }
             }
             Move::Sync(at) if !self.logs[at].is_syncing() => self.logs[at].begin_sync(),
             Move::Sync(at) => {
@@ -211,13 +349,36 @@ impl World {
     fn write_log(&mut self, at: usize) {
         if self.shards[at].has_log() {
             let batch = self.shards[at].take_log(Batch::default());
-            self.trace(|| format!("{at} writes {} records", batch.count));
-            self.logs[at].append(&batch);
+            self.trace(|| format!("{at} writes {} records, of which {} is settled", batch.count, batch.settled_lsn));
+            match &mut self.disk {
+                None => self.logs[at].append(&batch),
+                Some(disk) => {
+                    let written = disk.append(at, &batch);
+                    self.survive(written);
+                }
+            }
+        }
+    }
+
+    /// What came of a call to the disk, if the process outlives it.
+    fn survive<T>(&mut self, outcome: Result<T, Trouble>) -> Option<T> {
+        match outcome {
+            Ok(value) => Some(value),
+            Err(Trouble::Died) => {
+                self.trace(|| "dies at a call to its disk".to_owned());
+                self.dead = true;
+                None
+            }
+            Err(Trouble::Wrong(why)) => panic!("the disk refused what it must not refuse: {why}"),
         }
     }
 
     fn collect(&mut self, at: usize) {
         let mut dirty = Vec::new();
+        self.write_log(at);
+        if self.dead {
+            return;
+        }
         self.shards[at].take_dirty(&mut dirty);
         while !dirty.is_empty() {
             for &session in &dirty {
@@ -231,6 +392,10 @@ impl World {
                 }
             }
             // Room in the output lets a client that had stalled go on.
+            self.write_log(at);
+            if self.dead {
+                return;
+            }
             self.shards[at].take_dirty(&mut dirty);
         }
         self.in_tick[at] |= self.shards[at].has_outgoing();
@@ -320,8 +485,11 @@ impl World {
 
     /// Ends a client's connection, whatever is on its way to it. Replies that its session had are taken before.
     pub fn disconnect(&mut self, client: usize) {
-        self.take_output(client);
         let (shard, session) = self.place(client);
+        // What a tick has not written to the disk yet, nobody has got.
+        if self.disk.is_none() || !self.in_tick[shard] {
+            self.take_output(client);
+        }
         self.trace(|| format!("client {client} leaves {shard}"));
         self.enter_tick(shard);
         self.shards[shard].close(session);
