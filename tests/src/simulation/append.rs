@@ -189,10 +189,10 @@ fn in_order(deeds: &[Deed], reads: &[Action]) -> Result<(), String> {
         let Action::Read { key, elements: left } = read else { continue };
         for action in all() {
             match action {
-                Action::Read { key: of, elements } if of == key => {
-                    if !elements.starts_with(left) && !left.starts_with(elements) {
-                        return Err(format!("{key} was {elements:?} and {left:?} is left of it"));
-                    }
+                Action::Read { key: of, elements }
+                    if of == key && !elements.starts_with(left) && !left.starts_with(elements) =>
+                {
+                    return Err(format!("{key} was {elements:?} and {left:?} is left of it"));
                 }
                 Action::Append { key: to, element, len: Some(len) } if to == key => {
                     let place = left.iter().position(|other| other == element);

@@ -136,6 +136,9 @@ impl SnapshotSink for Sink {
     fn write(&mut self, bytes: Vec<u8>, _: u64) {
         self.with_part(|part| part.waiting.extend_from_slice(&bytes));
     }
+    fn abandon(self: Box<Self>, why: &str) {
+        panic!("no handler fails here: {why}");
+    }
     fn finish(self: Box<Self>, _: u64) {
         self.with_part(|part| part.ended = true);
     }

@@ -260,7 +260,7 @@ mod tests {
                 "aof_enabled:1",
                 "aof_last_write_status:err",
                 "aof_current_size:1050",
-                "aof_base_size:1020",
+                "aof_base_size:1000",
                 "aof_buffer_length:7",
                 "aof_delayed_fsync:4",
                 "log_bytes:50",
