@@ -1,4 +1,6 @@
 //! A wall clock that jumps, while a log is written and between two starts.
+//!
+//! Owns: what clients see and what a later start finds. Refuses to know: how files look.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

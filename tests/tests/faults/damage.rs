@@ -243,7 +243,7 @@ fn append(place: &Place, records: &[u8]) {
     manifest.incarnation += 1;
     manifest.write(&*dir).expect("a writable directory");
     let mut writer = LogWriter::create(dir, &manifest, 0, next_lsn, LogOptions::default()).expect("a new segment");
-    writer.append(records, 1, 0).expect("room");
+    writer.append(records, 1, next_lsn - 1).expect("room");
     writer.finish().expect("room");
 }
 

@@ -1,4 +1,6 @@
 //! A full disk: writes are refused, reads are served, nothing acknowledged is lost, and room is noticed.
+//!
+//! Owns: what clients see and what a later start finds. Refuses to know: how files look.
 
 use kora_storage::dir::{Call, Fault};
 use kora_tests::resp::Value;

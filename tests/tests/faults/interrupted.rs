@@ -150,12 +150,22 @@ fn a_snapshot() {
     at_every_call(&made, &strict(2), Some(&|life, _| life.snapshot()));
 }
 
+/// What follows a snapshot in which a call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Nothing,
+    /// Writes, a snapshot, and writes.
+    Another,
+    /// Writes, and a snapshot that ends at this call.
+    HalfOfAnother(u64),
+}
+
 #[test]
 fn a_snapshot_in_which_one_call_fails() {
     let (place, all) = made(&strict(2), true);
     let mut random = Random::new(7);
     for nth in 0..CALLS_MAX {
-        for again in [false, true] {
+        for then in [Then::Nothing, Then::Another, Then::HalfOfAnother(10), Then::HalfOfAnother(14)] {
             let place = place.copy();
             let memory = place.in_memory();
             let life = Setup { memory: Some(memory.clone()), ..strict(2) }.open(&place);
@@ -164,19 +174,28 @@ fn a_snapshot_in_which_one_call_fails() {
             let calls = life.disk.faults.calls();
             life.disk.faults.lift();
             let mut all = all.clone();
-            if again {
-                life.say_all(&["INCR late", "INCR late"]);
+            if then != Then::Nothing {
+                life.say_all(&["INCR n", "RPUSH list late"]);
+                all = life.contents();
+                if let Then::HalfOfAnother(call) = then {
+                    life.disk.faults.stop_at(call);
+                }
                 life.snapshot();
-                life.say_all(&["INCR late"]);
-                all.insert("0/late".to_owned(), "string 3 until -1".to_owned());
+            }
+            if then == Then::Another {
+                life.say_all(&["INCR n"]);
+                all = life.contents();
             }
             life.kill();
-            interrupt(&memory, &mut random);
+            match then {
+                Then::HalfOfAnother(_) => memory.kill(),
+                _ => interrupt(&memory, &mut random),
+            }
             place.become_like(&memory);
             let life = strict(2).open(&place);
-            assert_eq!(life.contents(), all, "after the failure of call {nth}");
+            assert_eq!(life.contents(), all, "after the failure of call {nth}, then {then:?}");
             life.end();
-            if calls <= nth && again {
+            if calls <= nth {
                 return;
             }
         }

@@ -1,4 +1,6 @@
 //! All that has to survive: every type, every database, libraries, on other numbers of shards, with and without snapshots and logs.
+//!
+//! Owns: what clients see and what a later start finds. Refuses to know: how files look.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,6 @@
 //! Syncs that fail, and syncs that take long.
+//!
+//! Owns: what clients see and what a later start finds. Refuses to know: how files look.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
