@@ -338,12 +338,19 @@ pub fn sweep(dir: &dyn Dir, manifest: &Manifest, retain: u64) -> Result<u64, Man
         // A later segment replaces those before it only if it is one: its header may never have been written.
         for at in (1..segments.len()).rev().filter(|at| segments[*at].0 <= *first_lsn) {
             let name = &segments[at].1;
-            let header = uninterrupted(|| dir.open(name)).and_then(|file| scan::read_header(&*file));
-            if Header::decode(&header.map_err(failed("read", name))?).is_ok() {
+            let file = uninterrupted(|| dir.open(name)).map_err(failed("open", name))?;
+            let header = scan::read_header(&*file).map_err(failed("read", name))?;
+            if Header::decode(&header).is_ok() {
+                // One that a process left unsynced when it died would be gone with the next power failure.
+                uninterrupted(|| file.sync_all()).map_err(failed("sync", name))?;
                 replaced.extend(segments[..at].iter().map(|(_, name)| name.clone()));
                 break;
             }
         }
+    }
+    // So would the manifest: only what was read is known, not that its name is on disk.
+    if !superfluous.is_empty() || !replaced.is_empty() {
+        uninterrupted(|| dir.sync()).map_err(failed("sync", ""))?;
     }
     let mut removed = 0;
     for name in superfluous.into_iter().chain(&replaced) {

@@ -51,17 +51,17 @@ fn bank(seed: u64, shape: Shape) -> Result<(), String> {
 
 #[test]
 fn a_bank_has_the_same_sum_after_every_crash() {
-    check("a_bank", 100, BANK, bank);
+    check("a_bank", 160, BANK, bank);
 }
 
 #[test]
 fn transactions_are_whole_or_absent_after_every_crash() {
-    check("whole_or_absent", 100, APPEND, run_append);
+    check("whole_or_absent", 160, APPEND, run_append);
 }
 
 #[test]
 fn histories_with_crashes_in_them_are_strictly_serialisable() {
-    check("histories", 150, MIXED, run_seed);
+    check("histories", 50, MIXED, run_seed);
 }
 
 /// Some of the first thousand seeds notice a planted fault.

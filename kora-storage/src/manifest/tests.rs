@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::*;
-use crate::dir::{FailingDir, Fault, MemoryDir, RealDir};
+use crate::dir::{Call, FailingDir, Fault, MemoryDir, RealDir, xorshift};
 use crate::log::segment_name;
 
 /// Written once, when version 1 was made, and never again: files like it are out there.
@@ -192,6 +192,42 @@ fn what_the_manifest_makes_superfluous_is_swept_away() {
 
     let without = Manifest { has_log: false, ..manifest };
     assert_eq!(sweep(&dir, &without, 0).expect("nothing fails"), 5, "without a log no segment counts");
+}
+
+#[test]
+fn nothing_goes_for_the_sake_of_what_is_not_on_disk() {
+    let old = Manifest { shards: 1, generation: 4, first_lsns: vec![3], ..sample() };
+    let new = Manifest { generation: 5, first_lsns: vec![9], ..old.clone() };
+    let header = |first_lsn| {
+        let (directory, incarnation) = (old.directory(), 5);
+        Header { shard: 0, shards: 1, directory, incarnation, first_lsn, durable_lsn: 0 }.encode()
+    };
+    for seed in 0..100 {
+        let memory = MemoryDir::new();
+        memory.put(&segment_name(0, 3), &header(3));
+        memory.put(&segment_name(0, 9), &[0; 100]);
+        let all: [&[u8]; 2] = [b"old", b"new"];
+        for (generation, bytes) in (4..).zip(all) {
+            memory.put(&snapshot_name(generation, 0), bytes);
+        }
+        old.write(&memory).expect("nothing fails");
+        // A process died when it had written the next manifest and before it synced the directory, or its log.
+        let dying = FailingDir::new(Arc::new(memory.clone()));
+        dying.fail_nth(Some(Call::SyncDir), 0, Fault::Device);
+        new.write(&dying).expect_err("the directory is not synced");
+        let segment = memory.open(&segment_name(0, 9)).expect("it is there");
+        write_all_at(&*segment, &header(9), 0).expect("nothing fails");
+        memory.kill();
+        let found = Manifest::read(&memory).expect("nothing fails").expect("it is there");
+        assert_eq!(found, new);
+        sweep(&memory, &found, 0).expect("nothing fails");
+        memory.crash(&mut xorshift(seed));
+
+        let found = Manifest::read(&memory).expect("nothing fails").expect("it is there");
+        assert!(memory.content(&snapshot_name(found.generation, 0)).is_some(), "seed {seed}: {found:?}");
+        let whole = |lsn| memory.content(&segment_name(0, lsn)).is_some_and(|bytes| Header::decode(&bytes).is_ok());
+        assert!(whole(3) || whole(9), "seed {seed}: {found:?}");
+    }
 }
 
 #[test]
