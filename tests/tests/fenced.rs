@@ -1,4 +1,6 @@
 //! Keys that a failed command may have left half changed, and what is on disk.
+//!
+//! Owns: what becomes of such a key in snapshots and at a restart. Refuses to know: how a handler fails (`DEBUG PANIC`).
 
 use kora_ext::{Database, Options};
 use kora_runtime::client::Value;

@@ -11,7 +11,8 @@ use kora_tests::simulation::world::World;
 fn run_to_rest(world: &mut World, random: &mut Random) -> Vec<u8> {
     let mut read = Vec::new();
     while world.moves() > 0 {
-        world.make_move(random.below(world.moves() as u64) as usize);
+        let moves = world.moves() as u64;
+        world.make_move(random.below(moves) as usize);
         for (_, reply) in world.take_replies() {
             read.extend_from_slice(&reply);
         }
@@ -59,7 +60,8 @@ fn a_lone_pipeline_reads_as_if_it_ran_in_order() {
             world.send_bytes(0, piece);
             for _ in 0..random.below(4) {
                 if world.moves() > 0 {
-                    world.make_move(random.below(world.moves() as u64) as usize);
+                    let moves = world.moves() as u64;
+                    world.make_move(random.below(moves) as usize);
                 }
             }
             rest = later;

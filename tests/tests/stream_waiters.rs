@@ -14,7 +14,8 @@ const WRITER: usize = READERS;
 /// Lets everything happen that can, in an order of the seed's; what each client has got by then.
 fn settle(world: &mut World, random: &mut Random) -> Vec<String> {
     while world.moves() > 0 {
-        world.make_move(random.below(world.moves() as u64) as usize);
+        let moves = world.moves() as u64;
+        world.make_move(random.below(moves) as usize);
     }
     let mut got = vec![String::new(); READERS + 1];
     for (client, reply) in world.take_replies() {

@@ -1,4 +1,6 @@
 //! WAITAOF with a log: what was written is on disk when it replies.
+//!
+//! Owns: its replies on one shard and on several. Refuses to know: what a disk does.
 
 use kora_ext::{Database, Options};
 use kora_runtime::client::Value;
