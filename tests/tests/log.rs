@@ -126,7 +126,8 @@ fn run_without_disks(world: &mut World) {
 fn sync(world: &mut World, shard: usize) {
     for _ in 0..2 {
         let behind = world.logs()[shard..].iter().filter(|log| log.may_sync()).count();
-        world.make_move(world.moves() - behind);
+        let moves = world.moves();
+        world.make_move(moves - behind);
         run_without_disks(world);
     }
 }
