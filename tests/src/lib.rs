@@ -8,6 +8,7 @@ pub mod crash;
 pub mod expected;
 pub mod kora;
 pub mod oracle;
+pub mod remote;
 pub mod replay;
 pub mod resp;
 pub mod run;

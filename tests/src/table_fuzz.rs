@@ -15,9 +15,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kora_runtime::config::Config;
-use kora_runtime::host::{Host, HostFacts, SnapshotRefusal, SnapshotSink};
+use kora_runtime::host::{Host, HostFacts, Remote, RemoteError, SnapshotRefusal, SnapshotSink};
 use kora_runtime::random::Random;
 use kora_runtime::table::{CommandId, CommandInfo, Flags};
+
+use crate::remote::Obliging;
 
 use self::judge::{Bounds, leaves_its_connection_as_it_was, named, subscribes};
 use self::rig::{CLIENTS, Rig};
@@ -113,6 +115,9 @@ impl Host for Recorder {
     }
     fn snapshot_soon(&self) -> Result<(), SnapshotRefusal> {
         Ok(())
+    }
+    fn connect(&self, _: &str, _: u16, _: Duration) -> Result<Box<dyn Remote>, RemoteError> {
+        Ok(Box::new(Obliging::default()))
     }
     fn purge(&self) {}
     fn report(&self, message: &str) {

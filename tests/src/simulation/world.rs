@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kora_runtime::config::{AppendFsync, Config};
-use kora_runtime::host::{Host, HostFacts};
+use kora_runtime::host::{Host, HostFacts, Remote, RemoteError};
 use kora_runtime::keyspace::typed::random_state;
 use kora_runtime::random::Random;
 use kora_runtime::resp::value::skip_value;
@@ -24,6 +24,7 @@ use kora_storage::log::LogOptions;
 use super::Shape;
 use super::disk::{Disk, DiskMove, Trouble};
 use super::log::Log;
+use crate::remote::Obliging;
 use crate::resp::encode;
 
 /// A process in which no time passes and nothing can be asked for.
@@ -39,6 +40,9 @@ impl Host for NoHost {
     fn sleep(&self, _: Duration) {}
     fn shutdown(&self, _: kora_runtime::host::SaveAtEnd, _: bool) -> Result<(), kora_runtime::error::CommandError> {
         Ok(())
+    }
+    fn connect(&self, _: &str, _: u16, _: Duration) -> Result<Box<dyn Remote>, RemoteError> {
+        Ok(Box::new(Obliging::default()))
     }
     fn purge(&self) {}
     fn report(&self, message: &str) {
