@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::logging::LogFormat;
 use crate::settings::{CONFIG, Given, LOG_FORMAT, Origin};
 use crate::tools::Tool;
+use crate::tools::exchange::Import;
 use crate::tools::log::Selection;
 
 /// Parameters that `--help` shows, under their headings and in this order. The others have flags too, which
@@ -77,9 +78,16 @@ fn value_of(matches: &ArgMatches, name: &str) -> Option<Vec<u8>> {
 
 /// What a subcommand asks for.
 fn tool(name: &str, matches: &ArgMatches) -> Tool {
-    let directory = matches.get_one::<PathBuf>("directory").cloned().unwrap_or_default();
-    if name == "check" {
-        return Tool::Check(directory);
+    let path = |name: &str| matches.get_one::<PathBuf>(name).cloned().unwrap_or_default();
+    let directory = path("directory");
+    match name {
+        "check" => return Tool::Check(directory),
+        "export" => return Tool::Export { file: path("file"), directory },
+        "import" => {
+            let shards = matches.get_one::<u16>("shards").map(|shards| usize::from(*shards));
+            return Tool::Import(Import { file: path("file"), directory, shards, force: matches.get_flag("force") });
+        }
+        _ => {}
     }
     let number = |name: &str| matches.get_one::<u64>(name).copied();
     let key = matches.get_one::<OsString>("key").map(|key| key.as_encoded_bytes().to_vec());
@@ -88,12 +96,18 @@ fn tool(name: &str, matches: &ArgMatches) -> Tool {
 }
 
 /// The definitions of the subcommands.
-fn tools() -> [Command; 2] {
-    let tool = |name: &'static str, about: &'static str| {
+fn tools() -> [Command; 4] {
+    let path = |name: &'static str, shown: &'static str| {
+        Arg::new(name).value_name(shown).required(true).value_parser(value_parser!(PathBuf))
+    };
+    let command = |name: &'static str, about: &'static str| {
         Command::new(name)
             .about(about)
-            .arg(Arg::new("directory").value_name("DIR").required(true).value_parser(value_parser!(PathBuf)))
             .arg(Arg::new("help").long("help").short('h').action(ArgAction::Help).help("Print this, and exit"))
+    };
+    let tool = |name, about| command(name, about).arg(path("directory", "DIR"));
+    let exchange = |name, about, help: &'static str| {
+        command(name, about).arg(path("file", "FILE")).arg(path("directory", "DIR").long("dir").help(help))
     };
     let number = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name("N").value_parser(value_parser!(u64)).help(help)
@@ -117,6 +131,29 @@ fn tools() -> [Command; 2] {
                     .value_parser(value_parser!(u16))
                     .help("Only this shard's"),
             ),
+        exchange(
+            "import",
+            "Fill a data directory with what is in a file of RDB, such as the dump.rdb of a Redis server",
+            "The directory, which is made if it is not there",
+        )
+        .arg(
+            Arg::new("shards")
+                .long("shards")
+                .value_name("N")
+                .value_parser(value_parser!(u16).range(1..=kora_runtime::limits::SHARDS_MAX as i64))
+                .help("For this many shards [default: one for each core]; a server may start with another number"),
+        )
+        .arg(
+            Arg::new("force")
+                .long("force")
+                .action(ArgAction::SetTrue)
+                .help("Replace what is in the directory; what it says about where keys live stays"),
+        ),
+        exchange(
+            "export",
+            "Write everything in a data directory to a new file of RDB, which Redis and Kora can read",
+            "The directory, which no server may be using; nothing in it changes",
+        ),
     ]
 }
 
@@ -128,7 +165,9 @@ fn command() -> Command {
         .override_usage(
             "kora-server [--config FILE] [--PARAMETER VALUE]... [--set PARAMETER=VALUE]...\n       \
              kora-server check DIR\n       \
-             kora-server log DIR [--from N] [--to N] [--key KEY] [--shard N]",
+             kora-server log DIR [--from N] [--to N] [--key KEY] [--shard N]\n       \
+             kora-server import FILE --dir DIR [--shards N] [--force]\n       \
+             kora-server export FILE --dir DIR",
         )
         .subcommands(tools())
         .subcommand_help_heading("Instead of serving")
@@ -336,6 +375,9 @@ mod tests {
         assert!(text(&["check"]).contains("<DIR>"));
         assert!(text(&["--port", "1", "check", "d"]).contains("cannot be used with"));
         assert!(text(&["log", "d", "--shard", "x"]).contains("'x'"));
+        assert!(text(&["import", "f"]).contains("--dir <DIR>"));
+        assert!(text(&["import", "f", "--dir", "d", "--shards", "0"]).contains("'0'"));
+        assert!(text(&["export", "--dir", "d"]).contains("<FILE>"));
     }
 
     #[test]
@@ -343,6 +385,12 @@ mod tests {
         let tool = |words: &[&str]| parse_words(words).expect("a good command line").tool;
         assert_eq!(tool(&["--port", "1"]), None);
         assert_eq!(tool(&["check", "d"]), Some(Tool::Check("d".into())));
+        let export = Tool::Export { file: "f".into(), directory: "d".into() };
+        assert_eq!(tool(&["export", "f", "--dir", "d"]), Some(export));
+        let import = Import { file: "f".into(), directory: "d".into(), shards: None, force: false };
+        assert_eq!(tool(&["import", "--dir", "d", "f"]), Some(Tool::Import(import.clone())));
+        let import = Import { shards: Some(3), force: true, ..import };
+        assert_eq!(tool(&["import", "f", "--dir", "d", "--force", "--shards", "3"]), Some(Tool::Import(import)));
         let all = Selection { records: 0..=u64::MAX, key: None, shard: None };
         assert_eq!(tool(&["log", "d"]), Some(Tool::Log("d".into(), all)));
         let some = Selection { records: 3..=9, key: Some(b"k".to_vec()), shard: Some(1) };

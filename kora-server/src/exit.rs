@@ -21,19 +21,22 @@ pub enum Exit {
     DataDirectory = 4,
     /// What was written could not be synced to disk: nobody knows what is there.
     SyncFailed = 5,
+    /// What was to be imported was, but for what Kora has no place for.
+    Partial = 6,
     /// A mistake of ours.
     Internal = 70,
 }
 
 impl Exit {
     /// Every code with what it means, for people.
-    pub const ALL: [(Self, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str); 8] = [
         (Self::Clean, "stopped when asked to"),
         (Self::Failed, "could not start or go on"),
         (Self::Usage, "a flag, a variable or the configuration file is wrong"),
         (Self::AddressTaken, "the port or the Unix socket is taken"),
         (Self::DataDirectory, "the data directory is in use, damaged or not writable"),
         (Self::SyncFailed, "what was written could not be synced to disk"),
+        (Self::Partial, "imported, but for what was named as left out"),
         (Self::Internal, "a mistake in Kora; please report it"),
     ];
 

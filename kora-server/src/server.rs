@@ -75,14 +75,20 @@ impl Server {
         let rules = Rules { locality: config.locality.clone(), pinned_databases: config.pinned_databases };
         let store = match data_directory {
             Some(path) => {
+                let dump = unread_dump(&path);
                 let options = StoreOptions {
-                    path,
+                    path: path.clone(),
                     shards,
                     rules,
                     salvage: config.recover == RecoverMode::Salvage,
                     through: None,
                 };
-                Some(Store::open(&options, persistence::fingerprint)?)
+                let store = Store::open(&options, persistence::fingerprint)?;
+                if let Some(dump) = dump {
+                    let (dump, path) = (dump.display(), path.display());
+                    tracing::warn!("{dump} is not read; stop, and run `kora-server import {dump} --dir {path}`");
+                }
+                Some(store)
             }
             None => None,
         };
@@ -194,6 +200,12 @@ fn save_at_end(server: &Server) -> bool {
     }
 }
 
+/// The file that a Redis server would start with, in a directory that Kora has never used.
+fn unread_dump(directory: &Path) -> Option<PathBuf> {
+    let dump = directory.join("dump.rdb");
+    (dump.exists() && !directory.join(kora_storage::manifest::FILE_NAME).exists()).then_some(dump)
+}
+
 /// The line that scripts wait for.
 fn announce(server: &Server) {
     let unix_socket = server.unix_socket().map(|path| path.display().to_string());
@@ -221,4 +233,22 @@ fn end_process(what: Fatal, _: &str) {
         Fatal::Sync => Exit::SyncFailed,
     };
     std::process::exit(i32::from(exit.code()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_redis_is_pointed_out_once() {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let dump = place.path().join("dump.rdb");
+        assert_eq!(unread_dump(place.path()), None);
+        std::fs::write(&dump, "").expect("a writable directory");
+        assert_eq!(unread_dump(place.path()), Some(dump));
+        let mut settings = Settings::for_embedding();
+        settings.data_directory = Some(place.path().to_owned());
+        Server::start(settings).expect("a server starts").stop();
+        assert_eq!(unread_dump(place.path()), None, "the directory has been used");
+    }
 }

@@ -136,7 +136,7 @@ impl DataDirectory {
 
 impl Rules {
     /// The rules of a manifest. It is whole, so what cannot be read was written by a Kora that knew more.
-    fn of(manifest: &Manifest, directory: &Path) -> Result<Self, DataDirectoryError> {
+    pub(super) fn of(manifest: &Manifest, directory: &Path) -> Result<Self, DataDirectoryError> {
         let unknown = |setting, made: String| {
             let directory = directory.to_owned();
             move |refusal| DataDirectoryError::UnknownRules { directory, setting, made, refusal }

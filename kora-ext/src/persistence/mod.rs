@@ -5,8 +5,10 @@
 //! Start at [`Store::open`]; then [`load`] fills the shards, [`log`] writes what they log, and [`snapshot`] what they save.
 
 pub mod directory;
+pub mod exchange;
 pub mod load;
 pub mod log;
+mod rdb_out;
 pub mod snapshot;
 pub mod store;
 mod upkeep;

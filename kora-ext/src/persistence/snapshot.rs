@@ -14,10 +14,9 @@ use std::time::Instant;
 
 use kora_runtime::host::{SnapshotRefusal, SnapshotSink};
 use kora_runtime::shard::message::ShardId;
-use kora_storage::dir::write_all_at;
 use kora_storage::manifest::snapshot_name;
-use kora_storage::rdb::write::{self, Checksum, StringWriter};
 
+use super::rdb_out::RdbOut;
 use super::store::Store;
 
 /// Bytes of a part that wait to be written, above which its shard does not go on with slices.
@@ -333,47 +332,20 @@ fn write_file(
     waiting: &AtomicUsize,
 ) -> io::Result<(u64, u64)> {
     let file = store.dir().create(name)?;
-    let mut checksum = store.checksums().then(Checksum::default);
-    let mut at = 0;
-    let mut put = |bytes: &[u8], checksum: &mut Option<Checksum>| -> io::Result<()> {
-        if let Some(checksum) = checksum {
-            checksum.feed(bytes);
-        }
-        write_all_at(&*file, bytes, at)?;
-        at += bytes.len() as u64;
-        Ok(())
-    };
-    let mut head = Vec::new();
-    write::header(&mut head);
-    let mut strings = StringWriter::new(false);
-    let created = store.unix_seconds().to_string();
     let (shard, shards) = (shard.to_string(), store.shards().to_string());
-    for (name, value) in [
-        ("redis-ver", kora_runtime::handlers::session::REDIS_VERSION),
-        ("redis-bits", "64"),
-        ("ctime", &created),
-        ("kora-ver", env!("CARGO_PKG_VERSION")),
-        ("kora-shard", &shard),
-        ("kora-shards", &shards),
-    ] {
-        strings.aux(&mut head, name.as_bytes(), value.as_bytes());
-    }
-    put(&head, &mut checksum)?;
+    let facts = [("kora-shard", &*shard), ("kora-shards", &*shards)];
+    let mut file = RdbOut::begin(file, store.checksums(), store.unix_seconds(), &facts)?;
     let keys = loop {
         // The shard went away without an end: the process is stopping.
         let Ok(piece) = pieces.recv() else { return Err(io::Error::other("the shard has stopped")) };
         match piece {
             Piece::Bytes(bytes) => {
-                put(&bytes, &mut checksum)?;
+                file.put(&bytes)?;
                 waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
             }
             Piece::End(keys) => break keys,
             Piece::Abandon(why) => return Err(io::Error::other(why)),
         }
     };
-    let mut end = Vec::new();
-    write::end(&mut end, checksum.take());
-    put(&end, &mut None)?;
-    file.sync_all()?;
-    Ok((keys, at))
+    Ok((keys, file.end()?))
 }

@@ -65,6 +65,13 @@ impl Core {
             return Err(SnapshotRefusal::Running);
         }
         let sink = self.host.begin_snapshot(self.id, self.transaction, self.journal.last_lsn() + 1)?;
+        self.cut(sink);
+        self.stats.dirty_at_snapshot = self.stats.dirty;
+        Ok(())
+    }
+
+    /// From now on what was here at this moment goes to `sink`, a slice at a time.
+    fn cut(&mut self, sink: Box<dyn SnapshotSink>) {
         let options = SaveOptions {
             encode: EncodeOptions { compress: self.config.rdbcompression },
             policy: self.config.maxmemory_policy,
@@ -75,9 +82,7 @@ impl Core {
             self.keyspace.database_mut(number).0.begin_saving(number as u8, options);
         }
         let out = self.extension_records();
-        self.stats.dirty_at_snapshot = self.stats.dirty;
         self.snapshot = Some(Box::new(Snapshot { sink, out, selected: None, flushed: Vec::new(), keys: 0, fenced: 0 }));
-        Ok(())
     }
 
     /// What extensions have in a snapshot.
@@ -90,6 +95,19 @@ impl Core {
     /// Saves everything at once.
     pub(super) fn save_and_wait(&mut self) -> Result<(), SaveError> {
         self.begin_snapshot().map_err(SaveError::Refused)?;
+        self.finish_saving()
+    }
+
+    /// Saves everything at once to `sink` instead of the data directory.
+    pub(super) fn save_to(&mut self, sink: Box<dyn SnapshotSink>) -> Result<(), SaveError> {
+        if self.snapshot.is_some() {
+            return Err(SaveError::Refused(SnapshotRefusal::Running));
+        }
+        self.cut(sink);
+        self.finish_saving()
+    }
+
+    fn finish_saving(&mut self) -> Result<(), SaveError> {
         while self.save_slice() != Slice::Idle {}
         match self.saved.take() {
             Some((sink, keys)) => sink.finish_and_wait(keys).map_err(SaveError::Failed),
@@ -161,6 +179,14 @@ impl Shard {
     /// True while a snapshot has to be gone on with.
     pub fn is_saving(&self) -> bool {
         self.core.snapshot.is_some()
+    }
+
+    /// Saves all that is here to `sink`, at once and outside of any command.
+    ///
+    /// # Errors
+    /// What kept it from being saved.
+    pub fn save_to(&mut self, sink: Box<dyn SnapshotSink>) -> Result<(), SaveError> {
+        self.core.save_to(sink)
     }
 
     /// Goes on with a snapshot for a slice of bounded size.

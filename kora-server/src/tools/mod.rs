@@ -1,14 +1,16 @@
-//! What the program does beside serving: looking at a data directory.
+//! What the program does beside serving: looking at a data directory, filling it from a file, and writing it to one.
 //!
 //! Owns: which tool runs, and what a failure exits with. Refuses to know: how the command line is written.
-//! Start at [`Tool::run`]. Tools change nothing. A directory that a server is using may look torn at the end of its logs.
+//! Start at [`Tool::run`]. Tools but `import` change nothing. A directory that a server is using may look torn at the end of its logs.
 
 pub mod check;
+pub mod exchange;
 pub mod log;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use kora_ext::persistence::exchange::ExchangeError;
 use kora_storage::dir::RealDir;
 use kora_storage::manifest::{Manifest, ManifestError};
 use kora_storage::recovery::RecoveryError;
@@ -22,6 +24,15 @@ pub enum Tool {
     Check(PathBuf),
     /// Print the log of a data directory.
     Log(PathBuf, log::Selection),
+    /// Fill a data directory from a file.
+    Import(exchange::Import),
+    /// Write a data directory to a file.
+    Export {
+        /// The file.
+        file: PathBuf,
+        /// The directory.
+        directory: PathBuf,
+    },
 }
 
 /// Why a tool did not do what it was asked for.
@@ -45,6 +56,9 @@ pub enum ToolError {
     /// The logs are damaged or cannot be read.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
+    /// Nothing was imported or exported.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
     /// Nobody takes what is printed.
     #[error("cannot print: {0}")]
     Print(#[from] io::Error),
@@ -54,6 +68,7 @@ impl ToolError {
     fn exit(&self) -> Exit {
         match self {
             Self::Print(_) => Exit::Failed,
+            Self::Exchange(error) if error.is_about_the_file() => Exit::Failed,
             _ => Exit::DataDirectory,
         }
     }
@@ -64,6 +79,8 @@ impl Tool {
     pub fn run(&self, out: &mut dyn Write) -> Exit {
         let outcome = match self {
             Self::Check(directory) => check::run(directory, out),
+            Self::Import(import) => exchange::import(import, out),
+            Self::Export { file, directory } => exchange::export(file, directory, out).map(|()| Exit::Clean),
             Self::Log(directory, selection) => log::run(directory, selection, out).map(|()| Exit::Clean),
         };
         match outcome {

@@ -109,9 +109,44 @@ fn a_damaged_snapshot_is_found() {
 }
 
 #[test]
+fn what_is_exported_can_be_imported() {
+    let place = directory(2, &["SET a 1", "SELECT 3", "RPUSH l x y"]);
+    let elsewhere = tempfile::tempdir().expect("a temporary directory");
+    let (file, directory) = (elsewhere.path().join("all.rdb"), elsewhere.path().join("data"));
+    let export = Tool::Export { file: file.clone(), directory: place.path().to_owned() };
+    let (exit, text) = run(&export);
+    assert_eq!(exit, Exit::Clean, "{text}");
+    assert!(text.starts_with(&format!("{}: 2 keys, ", file.display())), "{text}");
+    assert_eq!(run(&export), (Exit::Failed, String::new()), "no file is replaced");
+
+    let import = |force| {
+        Tool::Import(exchange::Import { file: file.clone(), directory: directory.clone(), shards: Some(3), force })
+    };
+    let text =
+        format!("{}: 2 keys and 0 libraries of functions for 3 shards; 0 keys had expired\n", directory.display());
+    assert_eq!(run(&import(false)), (Exit::Clean, text.clone()));
+    assert_eq!(run(&import(false)), (Exit::DataDirectory, String::new()), "no data is replaced");
+    assert_eq!(run(&import(true)), (Exit::Clean, text));
+    assert_eq!(run(&Tool::Check(directory.clone())).0, Exit::Clean);
+
+    // A stream with a consumer group and nothing else.
+    let stream = b"REDIS0009\x0f\x01s\x00\x00\x00\x00\x01\x01g\x00\x00\x00\x00\xff\x00\x00\x00\x00\x00\x00\x00\x00";
+    std::fs::write(&file, stream).expect("a writable directory");
+    let (exit, text) = run(&import(true));
+    assert_eq!(exit, Exit::Partial, "{text}");
+    assert!(text.starts_with("left out: key \"s\" in database 0: ") && text.contains(": 0 keys and "), "{text}");
+    std::fs::write(&file, b"REDIS0009").expect("a writable directory");
+    assert_eq!(run(&import(true)), (Exit::Failed, String::new()), "it is cut off");
+}
+
+#[test]
 fn what_is_no_data_directory_is_refused() {
     let place = tempfile::tempdir().expect("a temporary directory");
     assert_eq!(run(&Tool::Check(place.path().to_owned())), (Exit::DataDirectory, String::new()));
     assert_eq!(run(&Tool::Log(place.path().join("nosuch"), all())), (Exit::DataDirectory, String::new()));
+    for directory in [place.path().to_owned(), place.path().join("nosuch")] {
+        let file = place.path().join("x.rdb");
+        assert_eq!(run(&Tool::Export { file, directory }), (Exit::DataDirectory, String::new()));
+    }
     assert_eq!(std::fs::read_dir(place.path()).expect("it is there").count(), 0, "nothing is made");
 }
