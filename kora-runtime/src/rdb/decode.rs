@@ -23,7 +23,7 @@ use crate::keyspace::typed::{Hash, INLINE_STRING_BYTES_MAX, List, Set, Stream, Z
 use crate::keyspace::{Detached, Draft, Kind};
 use crate::shard::core::lfu;
 use crate::types::packed::canonical_int;
-use crate::types::{Big, Digits, End, Inserted, StreamId};
+use crate::types::{Big, Digits, End, Inserted, StreamId, ZsetRef};
 
 /// What values are made with.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +83,8 @@ pub struct ValueDecoder<'o> {
     first: Vec<u8>,
     /// The text of an entry of a stream.
     entry: stream::EntryText,
+    /// Members with the score -0 that came while the sorted set was small, and so lost its sign.
+    unsigned: Vec<Box<[u8]>>,
     /// Offset of the value.
     start: u64,
 }
@@ -139,7 +141,8 @@ impl<'o> ValueDecoder<'o> {
             types::STREAM_LISTPACKS | types::STREAM_LISTPACKS_2 | types::STREAM_LISTPACKS_3 => reader.length()?,
             _ => 1,
         };
-        Ok(Self { kind, options, value, left, first: Vec::new(), entry: stream::EntryText::default(), start })
+        let (first, entry, unsigned) = (Vec::new(), stream::EntryText::default(), Vec::new());
+        Ok(Self { kind, options, value, left, first, entry, unsigned, start })
     }
 
     /// Reads up to `max` elements, pairs or compact forms. True while there is more.
@@ -177,6 +180,17 @@ impl<'o> ValueDecoder<'o> {
             let groups = skip_groups(reader, self.kind)?;
             if groups > 0 {
                 return Ok(Decoded::Skipped(Skipped::Groups(groups)));
+            }
+        }
+        if let Value::Zset(draft) = &mut self.value
+            && matches!(draft.view(), ZsetRef::Big(_))
+        {
+            // A big sorted set has the signs of its zeroes, whichever way it grew.
+            let (mut zset, limits) = (draft.open(), self.options.config.zset_limits());
+            for member in &self.unsigned {
+                // A score that is equal would change nothing.
+                zset.remove(member);
+                zset.insert(member, -0.0, &limits);
             }
         }
         let access = self.options.access(&KeyHead::default());
@@ -233,6 +247,9 @@ impl<'o> ValueDecoder<'o> {
         self.first(reader)?;
         let score = if self.kind == types::ZSET_2 { reader.double()? } else { reader.text_double()? };
         let Value::Zset(draft) = &mut self.value else { unreachable!("scores are of sorted sets") };
+        if score == 0.0 && score.is_sign_negative() && matches!(draft.view(), ZsetRef::Packed(_)) {
+            self.unsigned.push(self.first.as_slice().into());
+        }
         score_member(draft, &self.first, score, &self.options).map_err(|damage| reader.error(damage))
     }
 

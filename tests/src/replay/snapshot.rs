@@ -70,8 +70,7 @@ fn shown(value: ValueView<'_>) -> String {
         ValueView::Hash(hash) => format!("{:?}", sorted(hash.iter().map(pair))),
         ValueView::Set(set) => format!("{:?}", sorted(set.iter().map(text))),
         ValueView::Zset(zset) => {
-            // A big sorted set does not always keep the sign of a zero, which equals the other zero; adding 0 takes it away.
-            let scored = |(member, score): (Element<'_>, f64)| format!("{}={:?}", text(member), score + 0.0);
+            let scored = |(member, score): (Element<'_>, f64)| format!("{}={score:?}", text(member));
             format!("{:?}", zset.iter().map(scored).collect::<Vec<_>>())
         }
         ValueView::Stream(stream) => {

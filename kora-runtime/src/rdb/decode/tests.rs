@@ -8,7 +8,7 @@ use super::*;
 use crate::config::MaxmemoryPolicy;
 use crate::keyspace::Database;
 use crate::keyspace::typed::{Str, StrRef, Type, random_state};
-use crate::rdb::{Loaded, PayloadError, load_key, load_payload};
+use crate::rdb::{Loaded, PayloadError, ValueView, load_key, load_payload};
 use crate::types::hash_of;
 
 const GOLDEN: &[u8] = include_bytes!("../../../../kora-storage/tests/golden/redis-7.0.15.rdb");
@@ -183,4 +183,35 @@ fn a_payload_says_what_is_wrong_with_it() {
         module,
         "ERR The value cannot be restored: it belongs to the module \"AAAAAAAAA\", which is not supported"
     );
+}
+
+#[test]
+fn a_big_sorted_set_keeps_the_signs_of_its_zeroes() {
+    let (config, seeds) = (Config::default(), random_state([1, 2, 3, 4]));
+    let options = DecodeOptions { config: &config, seeds: &seeds, now_ms: NOW_MS };
+    // Small ones lose them, as in Redis; a long member makes any a big one.
+    for (members, long, kept) in [(100, false, false), (1_000, false, true), (3, true, true)] {
+        let sign = |number: u32| number.is_multiple_of(3);
+        let mut body = Vec::new();
+        kora_storage::rdb::write::write_length(&mut body, u64::from(members) + 1);
+        // The long one comes last, when the others are there already.
+        let last = if long { "l".repeat(100) } else { "l".to_owned() };
+        for number in 0..members {
+            kora_storage::rdb::write::write_plain(&mut body, number.to_string().as_bytes());
+            kora_storage::rdb::write::write_double(&mut body, if sign(number) { -0.0 } else { 0.0 });
+        }
+        kora_storage::rdb::write::write_plain(&mut body, last.as_bytes());
+        kora_storage::rdb::write::write_double(&mut body, 1.0);
+        let payload = payload::close(types::ZSET_2, &body);
+        let value = load_payload(&payload, options).expect("a good payload");
+        let ValueView::Zset(zset) = ValueView::of_detached(&value) else { panic!("a sorted set") };
+        for number in 0..members {
+            let score = zset.score(number.to_string().as_bytes()).expect("a member");
+            assert_eq!((score, score.is_sign_negative()), (0.0, kept && sign(number)), "{number} of {members}");
+            assert_eq!(
+                zset.rank(number.to_string().as_bytes()).map(|(_, score)| score.to_bits()),
+                Some(score.to_bits())
+            );
+        }
+    }
 }
