@@ -233,6 +233,7 @@ impl Driver {
         let mut shard = self.shard.borrow_mut();
         let mut dirty = self.dirty.borrow_mut();
         loop {
+            shard.catch_up();
             self.write_log(&mut shard);
             shard.end_tick(&mut |peer, envelope| {
                 // A peer that has stopped takes no mail; the process is about to end.

@@ -26,6 +26,8 @@ const SLOW_SYNC: Duration = Duration::from_millis(50);
 pub const WAITING_BYTES_MAX: usize = 64 << 20;
 /// Prepared bytes below which writes are refused when no more can be prepared: what is under way still fits.
 const RESERVE_BYTES: u64 = 64 << 10;
+/// Bytes of records above which a batch is written in pieces.
+const PIECE_BYTES: usize = 256 << 20;
 /// Buffers up to this size are kept for the next tick.
 const SPARE_BYTES_MAX: usize = 1 << 20;
 
@@ -135,7 +137,11 @@ impl ShardLog {
             return self.recycle(batch.records);
         }
         self.waiting_bytes += batch.records.len();
-        self.waiting.push_back(batch);
+        if batch.records.len() > PIECE_BYTES {
+            self.waiting.extend(pieces(batch));
+        } else {
+            self.waiting.push_back(batch);
+        }
         let slow = self.sync_since.is_some_and(|since| since.elapsed() > SLOW_SYNC);
         if !slow {
             self.write_waiting();
@@ -324,6 +330,25 @@ impl ShardLog {
     }
 }
 
+/// A batch in pieces of about [`PIECE_BYTES`], each of whole records.
+fn pieces(batch: Batch) -> Vec<Batch> {
+    let Batch { records, settled_lsn, .. } = batch;
+    let mut pieces: Vec<Batch> = Vec::new();
+    let mut rest = records.as_slice();
+    while let Some(length) = rest.first_chunk::<4>() {
+        let (record, behind) = rest.split_at(4 + u32::from_le_bytes(*length) as usize);
+        rest = behind;
+        match pieces.last_mut().filter(|piece| piece.records.len() < PIECE_BYTES) {
+            Some(piece) => {
+                piece.records.extend_from_slice(record);
+                piece.count += 1;
+            }
+            None => pieces.push(Batch { records: record.to_vec(), count: 1, settled_lsn }),
+        }
+    }
+    pieces
+}
+
 /// The log's own thread: does what may block.
 fn work(jobs: &mpsc::Receiver<Job>, tell: &dyn Fn(Done)) {
     let mut failed = None;
@@ -343,5 +368,26 @@ fn work(jobs: &mpsc::Receiver<Job>, tell: &dyn Fn(Done)) {
             // Whoever asked may have given up.
             Job::Rest(sender) => drop(sender.send(failed.clone())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kora_storage::log::record;
+
+    use super::*;
+
+    #[test]
+    fn a_large_batch_is_cut_between_records() {
+        let mut records = Vec::new();
+        let sizes = [10, PIECE_BYTES - 100, 200, 5, PIECE_BYTES + 7, 1];
+        for (number, size) in sizes.iter().enumerate() {
+            record::write_plain(&mut records, &vec![number as u8; *size]);
+        }
+        let whole = records.clone();
+        let pieces = pieces(Batch { records, count: sizes.len() as u32, settled_lsn: 3 });
+        assert_eq!(pieces.iter().map(|piece| piece.count).collect::<Vec<_>>(), [3, 2, 1]);
+        assert!(pieces.iter().all(|piece| piece.settled_lsn == 3));
+        assert!(pieces.iter().flat_map(|piece| piece.records.iter()).eq(whole.iter()), "nothing is lost");
     }
 }

@@ -304,8 +304,8 @@ impl Shard {
             self.dirty.push(session);
         }
         if open.stalled {
+            // Later: what its commands log is to be written before anything that comes of them leaves.
             self.resume.push(session);
-            self.settle();
         }
     }
 

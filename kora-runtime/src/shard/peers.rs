@@ -191,8 +191,16 @@ impl Shard {
         }
     }
 
+    /// Runs the commands of sessions that had to wait until their clients took output. To be called before the tick's records are taken.
+    pub fn catch_up(&mut self) {
+        if !self.resume.is_empty() {
+            self.settle();
+        }
+    }
+
     /// Ends the tick: everything that waits for other shards leaves, one envelope each.
     pub fn end_tick(&mut self, send: &mut impl FnMut(ShardId, Envelope)) {
+        self.catch_up();
         self.end_tracking_tick();
         let was_congested = std::mem::take(&mut self.congested);
         if !self.core.clients.killed().is_empty() {

@@ -294,6 +294,8 @@ impl<'r> Maker<'r> {
             (_, "command" | "names") => self.command_name().into_bytes(),
             (_, "patterns" | "parameter") => match self.below(4) {
                 0 => self.pick(&["*", "max*", "*list*", "nosuch", ""]).into(),
+                // Most of the others take few words, so that hardly any line would be accepted.
+                1 => self.pick(&["timeout", "lfu-decay-time", "hash-max-listpack-entries"]).into(),
                 _ => PARAMETERS[self.below(PARAMETERS.len())].name.into(),
             },
             (_, "value") if self.group == "server" => match self.below(3) {
