@@ -9,8 +9,8 @@ use kora_runtime::keyspace::typed::{Hash, List, Stream, Zset, random_state};
 use kora_runtime::keyspace::{Database, Draft, Entry, Kind};
 use kora_runtime::rdb::{EncodeOptions, Usage, ValueEncoder, ValueView};
 use kora_runtime::types::{End, ListLimits, PackedLimits, StreamId, StreamLimits, hash_of};
+use kora_storage::rdb::Checksum;
 use kora_storage::rdb::lzf::Compressor;
-use kora_storage::rdb::write::Checksum;
 
 use crate::harness::Bench;
 
@@ -38,7 +38,7 @@ fn keys(bench: &Bench, seeds: &RandomState) {
             let mut checksum = Checksum::default();
             bytes = 0;
             let mut pass = |out: &mut Vec<u8>| {
-                checksum.feed(out);
+                checksum.update(out);
                 bytes += out.len();
                 out.clear();
             };

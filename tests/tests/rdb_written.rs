@@ -13,7 +13,8 @@ use kora_runtime::rdb::{EncodeOptions, Usage, ValueEncoder, ValueView, dump_payl
 use kora_runtime::resp::number::{parse_f64, parse_i64};
 use kora_runtime::types::packed::encode_into;
 use kora_runtime::types::{End, ListLimits, PackedLimits, SetLimits, StreamId, StreamLimits};
-use kora_storage::rdb::write::{self, Checksum};
+use kora_storage::rdb::Checksum;
+use kora_storage::rdb::write;
 use kora_tests::oracle::{Oracle, VARIABLE};
 use kora_tests::resp::{Client, Value};
 
@@ -331,12 +332,12 @@ impl World {
                 let value = ValueView::of_entry(entry, bigs);
                 encoder.encode_head(&mut out, entry.key(), value, entry.expiry_ms(), usage);
                 while !encoder.encode_some(&mut out, value, piece_bytes) {
-                    checksum.feed(&out);
+                    checksum.update(&out);
                     file.append(&mut out);
                 }
             }
         }
-        checksum.feed(&out);
+        checksum.update(&out);
         file.append(&mut out);
         write::end(&mut file, Some(checksum));
         file

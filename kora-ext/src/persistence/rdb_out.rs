@@ -7,7 +7,8 @@ use std::io;
 use std::sync::Arc;
 
 use kora_storage::dir::{File, write_all_at};
-use kora_storage::rdb::write::{self, Checksum, StringWriter};
+use kora_storage::rdb::Checksum;
+use kora_storage::rdb::write::{self, StringWriter};
 
 /// A file of RDB that is being written.
 pub(super) struct RdbOut {
@@ -45,7 +46,7 @@ impl RdbOut {
     /// Appends what is in it.
     pub(super) fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Some(checksum) = &mut self.checksum {
-            checksum.feed(bytes);
+            checksum.update(bytes);
         }
         write_all_at(&*self.file, bytes, self.bytes)?;
         self.bytes += bytes.len() as u64;

@@ -11,7 +11,6 @@ mod bits;
 mod budget;
 mod cache;
 mod caller;
-mod checksum;
 mod digest;
 mod error;
 mod from_reply;

@@ -9,13 +9,13 @@
 //!
 //! Redis may compress strings with LZF, which is read here and not written.
 
-use super::checksum::crc64;
+use kora_storage::rdb::Checksum;
+use kora_storage::rdb::codes::VERSION;
+use kora_storage::rdb::codes::opcodes::FUNCTION2 as FUNCTION;
+
 use super::error::ScriptError;
 use super::limits::LIBRARY_BYTES_MAX;
 
-/// The version of the RDB format that Redis 7.0 writes.
-const VERSION: u16 = 10;
-const FUNCTION: u8 = 245;
 const FOOTER_BYTES: usize = 10;
 
 /// What FUNCTION RESTORE does with libraries that are there already.
@@ -39,7 +39,7 @@ pub(super) fn dump<'c>(codes: impl Iterator<Item = &'c [u8]>) -> Vec<u8> {
         out.extend_from_slice(code);
     }
     out.extend_from_slice(&VERSION.to_le_bytes());
-    let crc = crc64(&out);
+    let crc = Checksum::of(&out);
     out.extend_from_slice(&crc.to_le_bytes());
     out
 }
@@ -62,7 +62,7 @@ pub(super) fn read(payload: &[u8]) -> Result<Vec<Vec<u8>>, ScriptError> {
     let version = u16::from_le_bytes([footer[0], footer[1]]);
     let (checked, crc) = payload.split_at(payload.len() - 8);
     // A checksum of zero means that there is none.
-    let crc_matches = crc == crc64(checked).to_le_bytes() || crc == [0; 8];
+    let crc_matches = crc == Checksum::of(checked).to_le_bytes() || crc == [0; 8];
     if version > VERSION || !crc_matches {
         return Err(ScriptError::Payload);
     }

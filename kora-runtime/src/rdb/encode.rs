@@ -16,9 +16,10 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+use kora_storage::rdb::Checksum;
+use kora_storage::rdb::codes::{NODE_PACKED, NODE_PLAIN, VERSION, types};
 use kora_storage::rdb::listpack::ListpackWriter;
-use kora_storage::rdb::write::{self, Checksum, StringWriter, write_length};
-use kora_storage::rdb::{VERSION, container, value_type as types};
+use kora_storage::rdb::write::{self, StringWriter, write_length};
 
 use super::ValueView;
 use crate::config::MaxmemoryPolicy;
@@ -279,7 +280,7 @@ impl ValueEncoder {
         let mut listpack = ListpackWriter::new(&mut self.blob);
         list.visit(0..list.len(), Direction::Forward, |element| push_element(&mut listpack, element));
         listpack.finish();
-        write_length(out, container::PACKED.into());
+        write_length(out, NODE_PACKED);
         self.strings.write_blob(out, &self.blob);
         Place::Start
     }
@@ -310,7 +311,7 @@ impl ValueEncoder {
         let mut listpack = ListpackWriter::new(blob);
         list.visit_chunk(at, scratch, |element| match element {
             Element::Bytes(bytes) if alone && bytes.len() > PLAIN_BYTES_MIN => {
-                write_length(out, container::PLAIN.into());
+                write_length(out, NODE_PLAIN);
                 strings.write_blob(out, bytes);
                 plain = true;
             }
@@ -318,7 +319,7 @@ impl ValueEncoder {
         });
         listpack.finish();
         if !plain {
-            write_length(out, container::PACKED.into());
+            write_length(out, NODE_PACKED);
             strings.write_blob(out, blob);
         }
     }

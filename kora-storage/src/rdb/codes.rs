@@ -4,6 +4,8 @@
 
 /// What a file begins with, before four digits of its version.
 pub const MAGIC: [u8; 5] = *b"REDIS";
+/// The version that is written: Redis 7.0.
+pub const VERSION: u16 = 10;
 /// The newest version that is read: Redis 7.2.
 pub const VERSION_MAX: u16 = 11;
 /// The first version with a checksum at its end.
@@ -103,6 +105,32 @@ pub mod module {
 pub const NODE_PLAIN: u64 = 1;
 /// A node of a list is a listpack.
 pub const NODE_PACKED: u64 = 2;
+
+/// How a length is written: the two high bits of its first byte, or all of it.
+pub mod length {
+    /// Six bits here: 0 to 63.
+    pub const BITS_6: u8 = 0x00;
+    /// Six bits here and eight in the next byte: to 16383.
+    pub const BITS_14: u8 = 0x40;
+    /// u32, big endian, follows.
+    pub const BITS_32: u8 = 0x80;
+    /// u64, big endian, follows.
+    pub const BITS_64: u8 = 0x81;
+    /// No length: a string in a form of its own, which the other six bits tell.
+    pub const ENCODED: u8 = 0xc0;
+}
+
+/// How a string is written that is not its length and its bytes, beside [`length::ENCODED`].
+pub mod encoding {
+    /// The text of an i8.
+    pub const INT8: u8 = 0;
+    /// The text of an i16, LE.
+    pub const INT16: u8 = 1;
+    /// The text of an i32, LE.
+    pub const INT32: u8 = 2;
+    /// Two lengths, compressed and not, and the bytes that LZF made.
+    pub const LZF: u8 = 3;
+}
 
 /// Bytes of one string; also of one listpack, ziplist, …
 pub const STRING_BYTES_MAX: u64 = 2 << 30;

@@ -6,8 +6,8 @@
 //! type u8 │ value │ version u16 LE │ checksum u64 LE of all before
 //! ```
 
+use super::checksum::Checksum;
 use super::codes::VERSION_MAX;
-use super::reader::Checksum;
 
 /// Bytes behind the value.
 const FOOTER_BYTES: usize = 10;
@@ -21,10 +21,9 @@ pub fn open(payload: &[u8]) -> Option<(u8, &[u8])> {
         return None;
     }
     let stored = u64::from_le_bytes(*stored.first_chunk()?);
-    let mut checksum = Checksum::new();
-    checksum.update(&payload[..payload.len() - stored.to_le_bytes().len()]);
+    let computed = Checksum::of(&payload[..payload.len() - stored.to_le_bytes().len()]);
     let (kind, body) = value.split_first()?;
-    (stored == checksum.value()).then_some((*kind, body))
+    (stored == computed).then_some((*kind, body))
 }
 
 /// Puts the frame round a type and a value.
@@ -33,8 +32,7 @@ pub fn close(kind: u8, body: &[u8]) -> Vec<u8> {
     payload.push(kind);
     payload.extend_from_slice(body);
     payload.extend_from_slice(&VERSION_MAX.to_le_bytes());
-    let mut checksum = Checksum::new();
-    checksum.update(&payload);
-    payload.extend_from_slice(&checksum.value().to_le_bytes());
+    let checksum = Checksum::of(&payload);
+    payload.extend_from_slice(&checksum.to_le_bytes());
     payload
 }

@@ -10,9 +10,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 
-use crc::{CRC_64_REDIS, Crc, Table};
-
-use super::codes::STRING_BYTES_MAX;
+use super::checksum::Checksum;
+use super::codes::{STRING_BYTES_MAX, encoding, length};
 use super::damage::{Damage, RdbError};
 use super::unpack::{Element, lzf};
 
@@ -24,8 +23,6 @@ const LONG_BYTES: usize = BUFFER_BYTES / 8;
 const GATHER_BYTES: usize = 1 << 20;
 /// Room beside the buffer that is kept from one string to the next.
 const KEPT_BYTES: usize = 1 << 20;
-
-static CHECKSUM: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
 /// Where bytes come from.
 pub trait Source {
@@ -45,36 +42,6 @@ impl Source for File {
 impl Source for &[u8] {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         Read::read(self, buffer)
-    }
-}
-
-/// A checksum of bytes that come one after another: CRC-64 of Redis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checksum(u64);
-
-impl Default for Checksum {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Checksum {
-    /// That of no bytes.
-    pub const fn new() -> Self {
-        Self(0)
-    }
-
-    /// Goes on with these bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        // The algorithm is reflected and starts at 0, so that a sum is where the next begins, its bits turned round.
-        let mut digest = CHECKSUM.digest_with_initial(self.0.reverse_bits());
-        digest.update(bytes);
-        self.0 = digest.finalize();
-    }
-
-    /// The sum.
-    pub const fn value(self) -> u64 {
-        self.0
     }
 }
 
@@ -129,12 +96,6 @@ enum Head {
     /// A string in the form of this number.
     Special(u8),
 }
-
-/// Forms of strings.
-const INT8: u8 = 0;
-const INT16: u8 = 1;
-const INT32: u8 = 2;
-const LZF: u8 = 3;
 
 impl<'s> Reader<'s> {
     /// Reads bytes in memory. `name` is what errors call them.
@@ -289,8 +250,8 @@ impl<'s> Reader<'s> {
 
     fn wide_length(&mut self, first: u8) -> Result<Head, RdbError> {
         match first {
-            0x80 => Ok(Head::Length(u64::from(u32::from_be_bytes(self.array()?)))),
-            0x81 => Ok(Head::Length(u64::from_be_bytes(self.array()?))),
+            length::BITS_32 => Ok(Head::Length(u64::from(u32::from_be_bytes(self.array()?)))),
+            length::BITS_64 => Ok(Head::Length(u64::from_be_bytes(self.array()?))),
             _ => Err(self.error(Damage::LengthForm(first))),
         }
     }
@@ -410,11 +371,11 @@ impl<'s> Reader<'s> {
 
     fn special_place(&mut self, form: u8) -> Result<Place, RdbError> {
         match form {
-            INT8 => Ok(Place::Integer(i64::from(i8::from_le_bytes(self.array()?)))),
-            INT16 => Ok(Place::Integer(i64::from(i16::from_le_bytes(self.array()?)))),
-            INT32 => Ok(Place::Integer(i64::from(i32::from_le_bytes(self.array()?)))),
-            LZF => self.compressed_place(),
-            other => Err(self.error(Damage::LengthForm(0xc0 | other))),
+            encoding::INT8 => Ok(Place::Integer(i64::from(i8::from_le_bytes(self.array()?)))),
+            encoding::INT16 => Ok(Place::Integer(i64::from(i16::from_le_bytes(self.array()?)))),
+            encoding::INT32 => Ok(Place::Integer(i64::from(i32::from_le_bytes(self.array()?)))),
+            encoding::LZF => self.compressed_place(),
+            other => Err(self.error(Damage::LengthForm(length::ENCODED | other))),
         }
     }
 

@@ -3,10 +3,9 @@
 //! Owns: lengths, strings, numbers, the records around keys, the checksum. Refuses to know: values of other types, files.
 //! Start at [`StringWriter::write`]; a file is [`header`], aux fields, databases, [`StringWriter`]'s keys, [`end`].
 
-use crc::{CRC_64_REDIS, Crc, Digest, Table};
-
+use super::checksum::Checksum;
+use super::codes::{MAGIC, VERSION, encoding, length, opcodes};
 use super::lzf::Compressor;
-use super::{MAGIC, VERSION, encoding, length, opcode};
 
 /// Longest text that may be that of an `i32`, in bytes.
 const INT32_TEXT_MAX: usize = 11;
@@ -17,42 +16,6 @@ pub const COMPRESS_BYTES_MAX: usize = 4 << 20;
 /// Compressing must save this much, in bytes.
 const SAVED_BYTES_MIN: usize = 4;
 
-static CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
-
-/// The checksum of what a file holds so far. It may be fed in pieces.
-#[derive(Clone)]
-pub struct Checksum(Digest<'static, u64, Table<16>>);
-
-impl std::fmt::Debug for Checksum {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Checksum({:#018x})", self.value())
-    }
-}
-
-impl Default for Checksum {
-    fn default() -> Self {
-        Self(CRC.digest())
-    }
-}
-
-impl Checksum {
-    /// Of these bytes alone.
-    pub fn of(bytes: &[u8]) -> u64 {
-        CRC.checksum(bytes)
-    }
-
-    /// Goes on with the bytes that follow.
-    #[inline]
-    pub fn feed(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// Of all bytes so far.
-    pub fn value(&self) -> u64 {
-        self.0.clone().finalize()
-    }
-}
-
 /// Appends what a file begins with.
 pub fn header(out: &mut Vec<u8>) {
     out.extend_from_slice(&MAGIC);
@@ -61,9 +24,9 @@ pub fn header(out: &mut Vec<u8>) {
 
 /// Appends the end of a file: `checksum` has been fed all before it, or is `None` when the file is to have none.
 pub fn end(out: &mut Vec<u8>, checksum: Option<Checksum>) {
-    out.push(opcode::EOF);
+    out.push(opcodes::EOF);
     let value = checksum.map_or(0, |mut checksum| {
-        checksum.feed(&[opcode::EOF]);
+        checksum.update(&[opcodes::EOF]);
         checksum.value()
     });
     out.extend_from_slice(&value.to_le_bytes());
@@ -71,13 +34,13 @@ pub fn end(out: &mut Vec<u8>, checksum: Option<Checksum>) {
 
 /// Appends that the next keys are in this database.
 pub fn select_db(out: &mut Vec<u8>, database: u64) {
-    out.push(opcode::SELECTDB);
+    out.push(opcodes::SELECTDB);
     write_length(out, database);
 }
 
 /// Appends how many keys the database has, and how many of them expire. A hint: readers reserve room by it.
 pub fn resize_db(out: &mut Vec<u8>, keys: u64, expiring: u64) {
-    out.push(opcode::RESIZEDB);
+    out.push(opcodes::RESIZEDB);
     write_length(out, keys);
     write_length(out, expiring);
 }
@@ -85,21 +48,21 @@ pub fn resize_db(out: &mut Vec<u8>, keys: u64, expiring: u64) {
 /// Appends when the next key expires, Unix milliseconds.
 #[inline]
 pub fn expire_time_ms(out: &mut Vec<u8>, expiry_ms: u64) {
-    out.push(opcode::EXPIRETIME_MS);
+    out.push(opcodes::EXPIRETIME_MS);
     out.extend_from_slice(&expiry_ms.to_le_bytes());
 }
 
 /// Appends how long the next key has not been used.
 #[inline]
 pub fn idle(out: &mut Vec<u8>, seconds: u64) {
-    out.push(opcode::IDLE);
+    out.push(opcodes::IDLE);
     write_length(out, seconds);
 }
 
 /// Appends how often the next key is used, as OBJECT FREQ counts.
 #[inline]
 pub fn freq(out: &mut Vec<u8>, frequency: u8) {
-    out.extend_from_slice(&[opcode::FREQ, frequency]);
+    out.extend_from_slice(&[opcodes::FREQ, frequency]);
 }
 
 /// Appends a length.
@@ -188,14 +151,14 @@ impl StringWriter {
 
     /// Appends a fact about the file.
     pub fn aux(&mut self, out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-        out.push(opcode::AUX);
+        out.push(opcodes::AUX);
         self.write(out, name);
         self.write(out, value);
     }
 
     /// Appends the source of a library of functions.
     pub fn function(&mut self, out: &mut Vec<u8>, source: &[u8]) {
-        out.push(opcode::FUNCTION2);
+        out.push(opcodes::FUNCTION2);
         self.write(out, source);
     }
 

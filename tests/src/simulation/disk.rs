@@ -12,7 +12,8 @@ use kora_runtime::shard::journal::Batch;
 use kora_storage::dir::{Dir, FailingDir, File, MemoryDir, write_all_at};
 use kora_storage::log::{LogOptions, LogWriter, PrepareJob, SyncJob};
 use kora_storage::manifest::{Manifest, parse_snapshot_name, snapshot_name};
-use kora_storage::rdb::write::{Checksum, end, header};
+use kora_storage::rdb::Checksum;
+use kora_storage::rdb::write::{end, header};
 
 /// A way in which this store is wrong on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -466,7 +467,7 @@ fn write_piece(dir: &FailingDir, name: &str, part: &mut Part, unsynced: bool) ->
     if ends {
         end(&mut bytes, Some(std::mem::take(&mut part.checksum)));
     } else {
-        part.checksum.feed(&bytes);
+        part.checksum.update(&bytes);
     }
     write_all_at(&*file, &bytes, part.written)?;
     part.written += bytes.len() as u64;

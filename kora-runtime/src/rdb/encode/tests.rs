@@ -194,8 +194,8 @@ fn long_elements_of_a_list_are_plain_nodes() {
     let value = list(&[b"a", &long, &long[1..], b"b"]);
     let mut out = Vec::new();
     encode_value(&mut out, ValueView::of_detached(&value), EncodeOptions { compress: false });
-    let plain = [&[container::PLAIN, 0x60, 0x01], &long[..]].concat();
+    let plain = [&[NODE_PLAIN as u8, 0x60, 0x01], &long[..]].concat();
     assert_eq!(out[0], 4, "four nodes");
     assert_eq!(out.windows(plain.len()).filter(|window| *window == plain).count(), 1);
-    assert_eq!(out[1], container::PACKED);
+    assert_eq!(u64::from(out[1]), NODE_PACKED);
 }

@@ -91,13 +91,13 @@ fn the_checksum_is_that_of_redis_however_it_is_fed() {
     assert_eq!(Checksum::of(b"123456789"), 0xe9c6_d914_c4b8_d9ca);
     let mut checksum = Checksum::default();
     for piece in [&b"1234"[..], b"", b"56789"] {
-        checksum.feed(piece);
+        checksum.update(piece);
     }
     assert_eq!(checksum.value(), 0xe9c6_d914_c4b8_d9ca);
     // An empty file as redis-server 7.0 writes one, without its aux fields.
     let mut file = made(header);
     let mut checksum = Checksum::default();
-    checksum.feed(&file);
+    checksum.update(&file);
     end(&mut file, Some(checksum));
     let all = file.len() - 8;
     assert_eq!(file[all..], Checksum::of(&file[..all]).to_le_bytes());
