@@ -1,7 +1,7 @@
 //! Redis's file format: RDB, versions 1 to 11.
 //!
 //! Owns: the bytes of files and of the compact forms inside them. Refuses to know: what a value becomes in memory, who opens files.
-//! Start at [`RdbFile`] to read a file, at [`Reader`] to read a value, at [`write`] to write either; the compact forms are in [`unpack`].
+//! Start at [`RdbFile`] to read a file, at [`Reader`] to read a value, at [`mod@write`] to write either; the compact forms are in [`unpack`].
 //!
 //! Everything read here may have been damaged or made to do harm: each length is compared with what is there before anything is allocated for
 //! it, and compact forms are walked as a whole before an element is taken from them.

@@ -28,6 +28,7 @@ pub mod write;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use kora_runtime::random::Random;
@@ -112,7 +113,10 @@ pub struct Plan {
 impl Plan {
     /// A plan for a server with this command line.
     pub fn new(template: &str, policy: Policy, cycles: usize, seed: u64) -> Self {
-        let name = format!("kora-crash-{}-{}-{seed}", std::process::id(), policy.name());
+        // Tests of one process run side by side.
+        static PLANS: AtomicUsize = AtomicUsize::new(0);
+        let number = PLANS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("kora-crash-{}-{number}-{}-{seed}", std::process::id(), policy.name());
         Self {
             template: Template(template.to_owned()),
             policy,

@@ -1,7 +1,7 @@
 //! INFO persistence: what is on disk.
 //!
 //! Owns: where its facts come from and how they are shown, under Redis's names and some of our own. Refuses to know: how anything gets there.
-//! Start at [`part`], then [`write`].
+//! Start at [`part`], then [`write()`].
 //!
 //! A snapshot is what Redis calls a save, and, where there is a log, also what it calls a rewrite of the append only file: the log before it is removed.
 //! Nothing is ever forked or copied on write, so what Redis says of that is 0 here.
