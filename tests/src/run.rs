@@ -8,8 +8,11 @@
 //! engine in this process hands bytes to its sessions: [`encode`](crate::resp::encode) makes them from an argument vector,
 //! [`decode`](crate::resp::decode) takes replies from what came back.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
+
+use kora_runtime::argv::ArgvBuf;
+use kora_runtime::table::{CommandId, Resolved, Route, resolve};
 
 use crate::expected::Expected;
 use crate::resp::{Protocol, Value};
@@ -112,6 +115,10 @@ pub struct Report {
     pub seen: Vec<Seen>,
     /// Where and why the run broke off; the last of the mismatches says so too.
     pub broken: Option<String>,
+    /// How often something was sent between commands.
+    pub between: usize,
+    /// How often that was refused.
+    pub refused: usize,
 }
 
 /// Runs `transcript` in every protocol that it is for and returns all mismatches as text, or nothing.
@@ -129,6 +136,17 @@ pub fn check(target: &mut dyn Target, transcript: &Transcript) -> Result<(), Str
 
 /// Runs `transcript` on connections that begin in `protocol`. A failure of the target itself ends the run as a mismatch.
 pub fn run(target: &mut dyn Target, transcript: &Transcript, protocol: Protocol) -> Report {
+    run_with(target, transcript, protocol, None)
+}
+
+/// As [`run`], with `between` sent by a connection of its own behind each command that is not about its connection and has had its replies, while no
+/// client is within MULTI, watches keys or is paused.
+pub fn run_with(
+    target: &mut dyn Target,
+    transcript: &Transcript,
+    protocol: Protocol,
+    between: Option<&[&str]>,
+) -> Report {
     let label = format!("{}, RESP{}", target.name(), protocol.number());
     let mut run = Run {
         target,
@@ -139,15 +157,26 @@ pub fn run(target: &mut dyn Target, transcript: &Transcript, protocol: Protocol)
         command: String::new(),
         kept: HashMap::new(),
         observer: None,
+        between: None,
+        occupied: BTreeMap::new(),
+        paused: false,
+        is_about_connection: false,
         scan: None,
         label,
         report: Report::default(),
     };
     let mut line = 1;
     let outcome = run.target.reset().and_then(|()| {
+        if let Some(words) = between {
+            let words = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+            run.between = Some((run.target.connect()?, words));
+        }
         transcript.steps.iter().enumerate().try_for_each(|(index, step)| {
             line = step.line;
-            run.step(index, step)
+            run.step(index, step)?;
+            let is_reply = |step: &Step| matches!(step.action, Action::Expect(_));
+            let is_last = is_reply(step) && !transcript.steps.get(index + 1).is_some_and(is_reply);
+            if is_last { run.between() } else { Ok(()) }
         })
     });
     if let Err(text) = outcome {
@@ -155,6 +184,13 @@ pub fn run(target: &mut dyn Target, transcript: &Transcript, protocol: Protocol)
         run.mismatch(line, vec![], vec![format!("({text})")]);
     }
     run.report
+}
+
+/// Why a client may hear of what is sent between its commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occupied {
+    Watching,
+    InMulti,
 }
 
 /// A connection, as the runner knows it.
@@ -176,6 +212,14 @@ struct Run<'a> {
     kept: HashMap<String, Vec<u8>>,
     /// The connection that asks how many clients wait, once there is one.
     observer: Option<usize>,
+    /// What is sent between commands, and by which connection.
+    between: Option<(usize, Vec<Vec<u8>>)>,
+    /// Clients that queue commands or watch keys.
+    occupied: BTreeMap<String, Occupied>,
+    /// Commands wait until clients are unpaused.
+    paused: bool,
+    /// The last command was about its connection.
+    is_about_connection: bool,
     /// The command that has to be called again, and where its cursor stands.
     scan: Option<(Vec<Vec<u8>>, usize)>,
     label: String,
@@ -253,10 +297,47 @@ impl Run<'_> {
     fn send(&mut self, argv: &[Vec<u8>]) -> Result<(), String> {
         let argv: Vec<Vec<u8>> = argv.iter().map(|word| self.filled_in(word)).collect();
         self.command = show(&argv);
+        self.note(&argv);
         let client = self.client()?;
         client.asked = asked_protocol(&argv);
         let number = client.number;
         self.target.send(number, &argv)
+    }
+
+    /// Notes what decides whether anything is sent behind a command.
+    fn note(&mut self, argv: &[Vec<u8>]) {
+        let mut words = ArgvBuf::new();
+        argv.iter().for_each(|word| words.push(word));
+        let Resolved::Command { id, .. } = resolve(words.as_argv()) else { return };
+        let client = || self.current.clone();
+        match id {
+            CommandId::Multi => drop(self.occupied.insert(client(), Occupied::InMulti)),
+            CommandId::Watch => drop(self.occupied.entry(client()).or_insert(Occupied::Watching)),
+            CommandId::Unwatch if self.occupied.get(&self.current) == Some(&Occupied::InMulti) => {}
+            CommandId::Exec | CommandId::Discard | CommandId::Unwatch | CommandId::Reset => {
+                self.occupied.remove(&self.current);
+            }
+            CommandId::ClientPause => self.paused = true,
+            CommandId::ClientUnpause => self.paused = false,
+            _ => {}
+        }
+        self.is_about_connection = id.info().route == Route::Connection && id != CommandId::Exec;
+    }
+
+    /// Sends what is to be sent between commands.
+    fn between(&mut self) -> Result<(), String> {
+        let Some((number, words)) = &mut self.between else { return Ok(()) };
+        if !self.occupied.is_empty() || self.paused || self.is_about_connection {
+            return Ok(());
+        }
+        self.target.send(*number, words)?;
+        match self.target.receive(*number)? {
+            Received::Value(reply) if reply.is_error() => self.report.refused += 1,
+            Received::Value(_) => self.report.between += 1,
+            // The transcript has closed it.
+            Received::Closed => *number = self.target.connect()?,
+        }
+        Ok(())
     }
 
     /// A word with what was kept in the place of its name.

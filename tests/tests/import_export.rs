@@ -1,4 +1,4 @@
-//! A data directory filled from a file of RDB, and written to one.
+//! A data directory filled from a file of RDB, and written to one; a server that reloads what is in one.
 //!
 //! What a directory of some shards has goes out to a file, into a directory of another number of shards and out again, and is compared key by key. With
 //! `KORA_ORACLE=1` redis-server loads what was exported, and Kora imports what redis-server saved: both must have the digest of a redis-server
@@ -259,6 +259,28 @@ fn what_there_is_no_place_for_is_named() {
         imported.skipped[0].starts_with("key \"s\" in database 2: the stream has 1 consumer groups"),
         "{imported:?}"
     );
+}
+
+#[test]
+fn a_reload_saves_first_and_changes_nothing() {
+    let place = folder();
+    let expected = filled(place.path());
+    let generation = || {
+        let dir = RealDir::open(place.path()).expect("it is there");
+        Manifest::read(&dir).expect("it is whole").expect("there is one").generation
+    };
+    let server = serve(place.path(), 3, true);
+    let mut client = connect(server.addresses()[0]);
+    let before = generation();
+    ask(&mut client, &["DEBUG", "RELOAD"]);
+    assert_eq!(generation(), before + 1);
+    assert!(content(&mut client) == expected, "reloaded");
+    // What comes next is logged as ever.
+    ask(&mut client, &["SET", "after", "1"]);
+    drop(client);
+    server.stop();
+    let found = content_of(place.path(), 3);
+    assert_eq!((found.len(), found.contains_key("15 after")), (expected.len() + 1, true));
 }
 
 fn digest(file: &[u8]) -> (Value, Value) {

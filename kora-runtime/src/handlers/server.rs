@@ -120,6 +120,10 @@ impl ServerCommands for ShardCx<'_> {
         debug::fail_half_way(self, args.keys)
     }
 
+    fn debug_reload(&mut self) -> Result<(), CommandError> {
+        self.reload()
+    }
+
     fn debug_set_active_expire(&mut self, args: args::DebugSetActiveExpire) -> Result<(), CommandError> {
         self.core.active_expire = args.enabled != 0;
         Ok(())

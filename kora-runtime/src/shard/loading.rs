@@ -7,6 +7,7 @@
 use kora_storage::rdb::{Item, RdbError, RdbFile};
 
 use super::Shard;
+use super::core::Core;
 use super::execute::execute_part;
 use super::message::{Call, ShardId};
 use crate::argv::ArgvBuf;
@@ -58,12 +59,9 @@ pub enum Expired {
 /// Items that are named among what was left out; more are only counted.
 const SKIPPED_NAMED_MAX: usize = 100;
 
-impl Shard {
-    /// Loads up to `items` items of a file whose keys are not here yet. True while there is more.
-    ///
-    /// # Errors
-    /// When the file is damaged. What stands before the damage has been loaded.
-    pub fn load_some(
+impl Core {
+    /// See [`Shard::load_some`].
+    pub(super) fn load_some(
         &mut self,
         file: &mut RdbFile<'_>,
         progress: &mut Progress,
@@ -71,7 +69,7 @@ impl Shard {
         items: usize,
     ) -> Result<bool, LoadError> {
         let mut sources = Vec::new();
-        let now_ms = self.core.now_ms;
+        let now_ms = self.now_ms;
         for _ in 0..items {
             match file.next_item()? {
                 Item::Aux { .. } | Item::Sizes { .. } => {}
@@ -82,7 +80,7 @@ impl Shard {
                 Item::Function(source) => sources.push(source.to_vec()),
                 Item::Module(name) => progress.skip(format!("what the module {name:?} kept beside its keys")),
                 Item::Key(head) => {
-                    let core = &mut *self.core;
+                    let core = &mut *self;
                     let seeds = core.keyspace.seeds().clone();
                     let options = DecodeOptions { config: &core.config, seeds: &seeds, now_ms };
                     let (database, _) = core.keyspace.database_mut(progress.db);
@@ -109,7 +107,7 @@ impl Shard {
             words.push(b"REPLACE");
             words.push(&source);
             let mut reply = ReplyBuf::default();
-            execute_part(&mut self.core, Call::internal(0), CommandId::FunctionLoad, words.as_argv(), &mut reply);
+            execute_part(self, Call::internal(0), CommandId::FunctionLoad, words.as_argv(), &mut reply);
             if is_error(reply.as_bytes()) {
                 let text = String::from_utf8_lossy(&reply.as_bytes()[1..]).trim_end().to_owned();
                 return Err(LoadError::Function(text));
@@ -117,6 +115,22 @@ impl Shard {
             progress.functions += 1;
         }
         Ok(())
+    }
+}
+
+impl Shard {
+    /// Loads up to `items` items of a file whose keys are not here yet. True while there is more.
+    ///
+    /// # Errors
+    /// When the file is damaged. What stands before the damage has been loaded.
+    pub fn load_some(
+        &mut self,
+        file: &mut RdbFile<'_>,
+        progress: &mut Progress,
+        expired: Expired,
+        items: usize,
+    ) -> Result<bool, LoadError> {
+        self.core.load_some(file, progress, expired, items)
     }
 
     /// Forgets what loading has left in the counters: nothing of it was a client's doing.

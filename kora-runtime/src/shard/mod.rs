@@ -30,6 +30,7 @@ mod output;
 mod peers;
 pub mod places;
 pub mod plan;
+mod reloading;
 pub mod replay;
 pub mod route;
 pub mod routing;
