@@ -6,7 +6,7 @@
 //! Connection tasks that have input run it; the first of them asks for a flush, and the flush task comes after all of them because it was
 //! woken behind them. It sends one envelope to each shard that something waits for, and one write to each connection that has replies.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -65,6 +65,8 @@ pub struct Driver {
     pub(crate) log: RefCell<Option<ShardLog>>,
     /// A snapshot is to be gone on with.
     pub(crate) saving: Notify,
+    /// Something logged waits for a sync that is to begin soon.
+    pub(crate) gathering: Notify,
     /// Old shards' shares of the keys that have arrived while they are routed anew.
     shares: Cell<usize>,
 }
@@ -82,6 +84,7 @@ impl Driver {
             store,
             log: RefCell::new(None),
             saving: Notify::new(),
+            gathering: Notify::new(),
             shares: Cell::new(0),
             id: options.id,
             shard: RefCell::new(Shard::new(options)),
@@ -139,6 +142,18 @@ impl Driver {
             self.flush_wanted.notify_one();
         }
         act(&mut shard)
+    }
+
+    /// Ends the tick now, if one is under way.
+    pub(crate) fn end_tick(&self) {
+        if self.in_tick.get() {
+            self.flush();
+        }
+    }
+
+    /// The shard, outside of any tick.
+    pub(crate) fn shard_mut(&self) -> RefMut<'_, Shard> {
+        self.shard.borrow_mut()
     }
 
     /// Looks at the shard.
@@ -255,15 +270,17 @@ impl Driver {
         if shard.is_busy() {
             self.busy.notify_one();
         }
-        if shard.takes_sync() {
-            self.sync_log();
-        }
         if shard.is_saving() {
             self.saving.notify_one();
         }
         let alarm_ms = shard.next_deadline_ms();
         if self.alarm_ms.replace(alarm_ms) != alarm_ms {
             self.alarm_changed.notify_one();
+        }
+        if shard.takes_sync() {
+            drop(shard);
+            drop(dirty);
+            self.sync_log();
         }
     }
 

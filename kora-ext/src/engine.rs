@@ -144,6 +144,7 @@ impl Engine {
                 if let Some(store) = store {
                     driver.tick(|shard| shard.set_loading(true));
                     local.spawn_local(Rc::clone(&driver).sync_forever());
+                    local.spawn_local(Rc::clone(&driver).commit_forever());
                     local.spawn_local(Rc::clone(&driver).save_forever());
                     local.spawn_local(load::load(Rc::clone(&driver), store));
                 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use kora_runtime::config::Config;
 use kora_runtime::error::CommandError;
 use kora_runtime::host::{
-    Host, HostFacts, PersistenceFacts, Remote, RemoteError, SaveAtEnd, SnapshotRefusal, SnapshotSink,
+    Host, HostFacts, PersistenceFacts, ReadBack, Remote, RemoteError, SaveAtEnd, SnapshotRefusal, SnapshotSink,
 };
 use kora_runtime::shard::message::ShardId;
 use tokio::sync::Notify;
@@ -214,6 +214,11 @@ impl Host for ProcessHost {
         let store = self.store.get().ok_or(SnapshotRefusal::NoDirectory)?;
         store.save_soon();
         Ok(())
+    }
+
+    fn read_back(&self, shard: ShardId, into: &mut dyn ReadBack) -> Result<u64, String> {
+        let store = self.store.get().ok_or_else(|| "there is no data directory".to_owned())?;
+        store.read_back(shard, into)
     }
 
     fn config_changed(&self, config: &Config) {

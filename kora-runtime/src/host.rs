@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use kora_storage::rdb::RdbFile;
+
 use crate::error::CommandError;
 use crate::shard::message::ShardId;
 
@@ -122,6 +124,20 @@ pub trait SnapshotSink {
     fn finish_and_wait(self: Box<Self>, keys: u64) -> Result<(), String>;
 }
 
+/// Takes what a data directory has of one shard, in order: the items of its snapshot, if it has one, then the records that are not in it.
+pub trait ReadBack {
+    /// The snapshot's file.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    fn snapshot(&mut self, file: &mut RdbFile<'_>) -> Result<(), String>;
+    /// A record's payload.
+    ///
+    /// # Errors
+    /// When it cannot be run again.
+    fn record(&mut self, payload: &[u8]) -> Result<(), String>;
+}
+
 /// Why another server could not be talked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RemoteError {
@@ -193,6 +209,13 @@ pub trait Host: Send + Sync {
     /// When there can be none at all.
     fn snapshot_soon(&self) -> Result<(), SnapshotRefusal> {
         Err(SnapshotRefusal::NoDirectory)
+    }
+    /// Reads back what the data directory has of a shard by now; returns the number of the record that would come next.
+    ///
+    /// # Errors
+    /// What is wrong with the files, and what `into` says.
+    fn read_back(&self, _shard: ShardId, _into: &mut dyn ReadBack) -> Result<u64, String> {
+        Err("there is no data directory".to_owned())
     }
     /// Calls another server (MIGRATE); `step` is how long it is waited for at a time. A host without a network reaches nobody.
     ///

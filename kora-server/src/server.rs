@@ -102,7 +102,12 @@ impl Server {
         let addresses = listeners.addresses.clone();
         let unix_socket = listeners.socket_file.as_ref().map(|file| file.path().to_owned());
         let failed = |source| StartError::System { doing: "start the shards", source };
+        let empty = store.clone().filter(|store| store.has_nothing_to_load());
         let engine = engine::start(config, draw_seeds(), clock, store).map_err(failed)?;
+        if let Some(store) = empty {
+            // It takes no time, and saves the first clients a LOADING. What keeps it from being ready ends the process.
+            store.wait_until_ready().map_err(|why| failed(std::io::Error::other(why)))?;
+        }
         let attachment = Attachment::attach(engine, listeners).map_err(failed)?;
         Ok(Self { addresses, unix_socket, shards, attachment: Some(attachment) })
     }

@@ -10,6 +10,7 @@ use kora_ext::embedded::Conversation;
 use kora_ext::{Clock, Database, Options};
 use kora_runtime::config::Config;
 use kora_server::{Server, Settings};
+use tempfile::TempDir;
 
 use crate::resp::{self, Client};
 use crate::run::{Received, Target};
@@ -20,6 +21,8 @@ use crate::tcp::TcpTarget;
 pub struct EmbeddedTarget {
     shards: usize,
     config: Config,
+    /// The engine keeps what it has in a directory of its own.
+    kept: Option<TempDir>,
     database: Database,
     clock: Clock,
     clients: HashMap<usize, (Conversation, Vec<u8>)>,
@@ -34,14 +37,25 @@ impl EmbeddedTarget {
 
     /// Opens an engine with this many shards and these settings.
     pub fn with(shards: usize, config: Config) -> Result<Self, String> {
-        let (database, clock) = open(shards, &config)?;
-        Ok(Self { shards, config, database, clock, clients: HashMap::new(), connected: 0 })
+        Self::open(shards, config, None)
+    }
+
+    /// Opens an engine with this many shards that has a log.
+    pub fn with_log(shards: usize) -> Result<Self, String> {
+        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        Self::open(shards, Config { appendonly: true, log_segment_bytes: SEGMENT_BYTES, ..Config::default() }, Some(directory))
+    }
+
+    fn open(shards: usize, config: Config, kept: Option<TempDir>) -> Result<Self, String> {
+        let (database, clock) = open(shards, &config, kept.as_ref())?;
+        Ok(Self { shards, config, kept, database, clock, clients: HashMap::new(), connected: 0 })
     }
 }
 
-fn open(shards: usize, config: &Config) -> Result<(Database, Clock), String> {
+fn open(shards: usize, config: &Config, directory: Option<&TempDir>) -> Result<(Database, Clock), String> {
     let clock = Clock::manual();
-    let options = Options { shards, config: config.clone(), clock: clock.clone(), directory: None };
+    let directory = directory.map(|directory| directory.path().to_owned());
+    let options = Options { shards, config: config.clone(), clock: clock.clone(), directory };
     Ok((Database::open(options).map_err(|error| error.to_string())?, clock))
 }
 
@@ -52,7 +66,10 @@ impl Target for EmbeddedTarget {
 
     fn reset(&mut self) -> Result<(), String> {
         self.clients.clear();
-        (self.database, self.clock) = open(self.shards, &self.config)?;
+        if let Some(directory) = &mut self.kept {
+            *directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        }
+        (self.database, self.clock) = open(self.shards, &self.config, self.kept.as_ref())?;
         Ok(())
     }
 
@@ -93,6 +110,9 @@ impl Target for EmbeddedTarget {
         Ok(())
     }
 }
+
+/// Small segments, which are read quickly.
+const SEGMENT_BYTES: u64 = 64 << 10;
 
 /// Longer than any reply takes on a loaded machine.
 const RECEIVE_WITHIN: std::time::Duration = std::time::Duration::from_secs(20);

@@ -1,7 +1,8 @@
 //! From the files of a data directory into the shards.
 //!
 //! Owns: the stages of loading, and who loads which files. Refuses to know: bytes of files, what records mean.
-//! Start at [`load`], which runs on every shard's thread while its clients are answered with LOADING.
+//! Start at [`load`], which runs on every shard's thread while its clients are answered with LOADING. [`Store::read_back`] reads the files of an engine that
+//! runs.
 //!
 //! ```text
 //! every shard: its snapshot, then its log ─► [all: a snapshot by the new routing] ─► incarnation raised ─► every shard: a fresh segment ─► serve
@@ -10,11 +11,13 @@
 //! itself. Else the old shards are dealt out; each is filled as a shard of its own, and then hands every key to its new owner. So a record always meets the
 //! keys that it met when it was logged, whatever has changed since. The manifest names the old files until all is saved anew.
 
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use kora_runtime::host::ReadBack;
 use kora_runtime::keyspace::Detached;
 use kora_runtime::keyspace::typed::random_state;
 use kora_runtime::shard::loading::{Expired, LoadError, Progress};
@@ -22,6 +25,7 @@ use kora_runtime::shard::{Shard, ShardOptions};
 use kora_storage::dir::{File, read_at_most};
 use kora_storage::manifest::snapshot_name;
 use kora_storage::rdb::{RdbFile, Source};
+use kora_storage::recovery::{Mode, recover};
 
 use super::store::{Fatal, Store};
 use crate::driver::Driver;
@@ -204,18 +208,18 @@ impl<'s> Pace<'s> {
 /// How the shard that is filled is reached.
 type Reach<'r> = &'r mut dyn FnMut(&mut dyn FnMut(&mut Shard));
 
-/// A file that counts what was read of it.
-struct Counted {
+/// A file that counts what is read of it.
+struct Counted<C> {
     file: Arc<dyn File>,
     at: u64,
-    store: Arc<Store>,
+    count: C,
 }
 
-impl Source for Counted {
+impl<C: FnMut(u64)> Source for Counted<C> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = read_at_most(&*self.file, buffer, self.at)?;
         self.at += read as u64;
-        self.store.loading.bytes_read.fetch_add(read as u64, Ordering::Relaxed);
+        (self.count)(read as u64);
         Ok(read)
     }
 }
@@ -230,7 +234,11 @@ async fn load_files(reach: Reach<'_>, store: &Arc<Store>, old: usize, pace: &mut
         let file = store.dir().open(&name).map_err(cannot)?;
         let bytes = file.len().map_err(cannot)?;
         store.loading.bytes_total.fetch_add(bytes, Ordering::Relaxed);
-        let source = Box::new(Counted { file, at: 0, store: Arc::clone(store) });
+        let counting = Arc::clone(store);
+        let count = move |read| {
+            counting.loading.bytes_read.fetch_add(read, Ordering::Relaxed);
+        };
+        let source = Box::new(Counted { file, at: 0, count });
         let mut file = RdbFile::open(&path.display().to_string(), source).map_err(|error| error.to_string())?;
         let mut progress = Progress::default();
         // Only a log can bring back to life what has expired by now.
@@ -279,6 +287,34 @@ async fn load_files(reach: Reach<'_>, store: &Arc<Store>, old: usize, pace: &mut
         pace.breathe().await;
     }
     Ok(())
+}
+
+impl Store {
+    /// Reads back what the directory has of a shard by now, while the engine runs (DEBUG LOADAOF); returns the number of the record that comes next.
+    ///
+    /// # Errors
+    /// What is wrong with the files, and what `into` says.
+    pub(crate) fn read_back(&self, shard: usize, into: &mut dyn ReadBack) -> Result<u64, String> {
+        let manifest = self.manifest().clone();
+        if !manifest.has_log {
+            return Err("the log has not begun yet: a snapshot is under way that it follows".to_owned());
+        }
+        let recovered = recover(&**self.dir(), &manifest, Mode::Inspect).map_err(|error| error.to_string())?;
+        if manifest.generation > 0 {
+            let name = snapshot_name(manifest.generation, shard as u16);
+            let path = self.path().join(&name).display().to_string();
+            let file = self.dir().open(&name).map_err(|error| format!("cannot open {path}: {error}"))?;
+            let source = Box::new(Counted { file, at: 0, count: |_| {} });
+            into.snapshot(&mut RdbFile::open(&path, source).map_err(|error| error.to_string())?)?;
+        }
+        let log = &recovered.logs[shard];
+        let mut outcome = Ok(());
+        let read = log.read(&**self.dir(), &mut |record| {
+            outcome = into.record(record.payload).map_err(|error| format!("record {}: {error}", record.lsn));
+            if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        read.map_err(|error| error.to_string()).and(outcome).map(|()| log.next_lsn)
+    }
 }
 
 /// Hands the keys of an old shard to their new owners.

@@ -6,7 +6,8 @@
 //! The shard's thread writes, a thread of the log's own syncs, so that a shard runs on while a sync is under way. While one takes long, what is logged waits
 //! in memory instead of in `write`, which a busy disk may block; the wait is bounded, and so is what a full disk makes us keep.
 //!
-//! - `always`: a sync begins as soon as something was written and none is under way; what comes meanwhile goes with the next.
+//! - `always`: a sync begins when the shard has nothing else to do or something has waited long enough, and none is under way; what comes meanwhile
+//!   goes with the next. Nothing has to be written before that, so records stay with the shard until then.
 //! - `everysec`: a sync begins every second. `no`: the system decides, but for the end.
 
 use std::collections::VecDeque;
@@ -30,6 +31,8 @@ const RESERVE_BYTES: u64 = 64 << 10;
 const PIECE_BYTES: usize = 256 << 20;
 /// Buffers up to this size are kept for the next tick.
 const SPARE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of records that stay with a shard at most until its next sync.
+const GATHERED_BYTES_MAX: usize = 256 << 10;
 
 /// What INFO tells of one shard's log.
 #[derive(Debug, Default)]
@@ -90,6 +93,8 @@ pub struct ShardLog {
     since_snapshot: u64,
     /// A sync failed: nothing is ever acknowledged again.
     poisoned: bool,
+    /// The trouble that was told of last.
+    told: Option<String>,
     facts: Arc<LogFacts>,
 }
 
@@ -122,6 +127,7 @@ impl ShardLog {
             no_room: None,
             stuck: None,
             poisoned: false,
+            told: None,
             facts,
         })
     }
@@ -142,11 +148,24 @@ impl ShardLog {
         } else {
             self.waiting.push_back(batch);
         }
-        let slow = self.sync_since.is_some_and(|since| since.elapsed() > SLOW_SYNC);
-        if !slow {
+        if !self.is_slow() {
             self.write_waiting();
         }
         self.publish();
+    }
+
+    /// True when records, `bytes` of them by now, may stay with the shard until the next sync begins.
+    pub fn gathers(&self, bytes: usize) -> bool {
+        self.policy == AppendFsync::Always && bytes < GATHERED_BYTES_MAX && !self.is_slow()
+    }
+
+    /// True when no sync is under way.
+    pub fn may_sync(&self) -> bool {
+        self.sync_since.is_none()
+    }
+
+    fn is_slow(&self) -> bool {
+        self.sync_since.is_some_and(|since| since.elapsed() > SLOW_SYNC)
     }
 
     /// Writes what waits, until something fails.
@@ -166,9 +185,6 @@ impl ShardLog {
                     break;
                 }
             }
-        }
-        if self.policy == AppendFsync::Always {
-            self.sync();
         }
         self.prepare();
     }
@@ -204,6 +220,9 @@ impl ShardLog {
     pub fn retry(&mut self) {
         if self.stuck.is_some() {
             self.write_waiting();
+            if self.policy == AppendFsync::Always {
+                self.sync();
+            }
             self.publish();
         }
         if self.no_room.is_some() {
@@ -237,7 +256,7 @@ impl ShardLog {
                 self.writer.synced(lsn);
                 // What has waited for a slow sync.
                 self.write_waiting();
-                if self.sync_again {
+                if self.sync_again || self.policy == AppendFsync::Always {
                     self.sync();
                 }
                 self.publish();
@@ -261,7 +280,7 @@ impl ShardLog {
     }
 
     /// Why nothing more may be logged now.
-    pub fn trouble(&self) -> Option<String> {
+    fn trouble(&self) -> Option<String> {
         if self.poisoned {
             return Some("a sync failed".to_owned());
         }
@@ -272,6 +291,20 @@ impl ShardLog {
             return Some("the disk is too slow".to_owned());
         }
         self.no_room.clone().filter(|_| self.writer.remaining_prepared() < RESERVE_BYTES)
+    }
+
+    /// The trouble, or that there is none any more, when that has changed since the last call.
+    pub fn news_of_trouble(&mut self) -> Option<Option<String>> {
+        let trouble = self.trouble();
+        (self.told != trouble).then(|| {
+            self.told.clone_from(&trouble);
+            trouble
+        })
+    }
+
+    /// The rule by which it syncs.
+    pub fn policy(&self) -> AppendFsync {
+        self.policy
     }
 
     /// Follows the `appendfsync` parameter.

@@ -278,7 +278,7 @@ impl Store {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
     }
 
-    fn manifest(&self) -> std::sync::MutexGuard<'_, Manifest> {
+    pub(super) fn manifest(&self) -> std::sync::MutexGuard<'_, Manifest> {
         // A panic while it was held has changed nothing half.
         self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -534,6 +534,12 @@ impl Store {
     fn end_loading(&self, outcome: Result<(), String>) {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(outcome);
         self.ready_changed.notify_all();
+    }
+
+    /// True when the directory has neither a snapshot nor a record.
+    pub fn has_nothing_to_load(&self) -> bool {
+        let logs = self.recovered.iter().flat_map(|recovered| &recovered.logs);
+        self.source.generation == 0 && logs.map(kora_storage::recovery::ShardLog::bytes).sum::<u64>() == 0
     }
 
     /// Waits until the shards have everything.

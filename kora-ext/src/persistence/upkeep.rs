@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use kora_runtime::config::AppendFsync;
 use kora_runtime::shard::Shard;
 use kora_runtime::shard::clients::Peer;
 use kora_runtime::shard::saving::Slice;
@@ -17,6 +18,8 @@ use super::log::{Done, ShardLog};
 use super::store::{Fatal, Store};
 use crate::driver::{Driver, Mail, Outlet};
 
+/// With `always`, how long a busy shard lets replies gather for one sync. In the order of a fast disk's sync, so that waiting costs less than it saves.
+const GATHER: Duration = Duration::from_micros(300);
 /// How long slices of a snapshot run before others on the thread have their turn.
 const SAVING_TURN: Duration = Duration::from_micros(200);
 /// How long they have it then. A thread that never rests loses its precedence with the system's scheduler, and its clients wait for others' turns.
@@ -25,25 +28,58 @@ const SAVING_PAUSE: Duration = Duration::from_millis(1);
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 impl Driver {
-    /// Appends what the shard has logged, before anything else of the tick leaves the process.
+    /// Appends what the shard has logged, before anything else of the tick leaves the process. Where replies wait for the disk anyway, the records of
+    /// several ticks gather in the shard until [`Driver::commit_forever`] has them written and synced together.
     #[inline]
     pub(crate) fn write_log(&self, shard: &mut Shard) {
         if shard.has_log() {
-            self.append(shard);
+            let Some(log) = &mut *self.log.borrow_mut() else { return };
+            if !log.gathers(shard.log_bytes()) {
+                self.append(shard, log);
+            }
+            if log.policy() == AppendFsync::Always {
+                self.gathering.notify_one();
+            }
         }
     }
 
-    fn append(&self, shard: &mut Shard) {
-        if let Some(log) = &mut *self.log.borrow_mut() {
+    fn append(&self, shard: &mut Shard, log: &mut ShardLog) {
+        if shard.has_log() {
             let empty = log.empty_batch();
             log.append(shard.take_log(empty));
             self.tell_trouble(log);
         }
     }
 
-    fn tell_trouble(&self, log: &ShardLog) {
-        if let Some(store) = self.store() {
-            store.set_trouble(self.id(), log.trouble());
+    /// Tells everyone when something about the log's trouble has changed.
+    fn tell_trouble(&self, log: &mut ShardLog) {
+        if let Some(trouble) = log.news_of_trouble()
+            && let Some(store) = self.store()
+        {
+            store.set_trouble(self.id(), trouble);
+        }
+    }
+
+    /// With `always`: has what was logged synced, as soon as the shard has nothing else to do or the first of it has waited for [`GATHER`]. A sync
+    /// that begins at once would have fewer replies wait for it, and a shard that is busy would do little but sync.
+    pub(crate) async fn commit_forever(self: Rc<Self>) {
+        loop {
+            self.gathering.notified().await;
+            if !self.log.borrow().as_ref().is_some_and(ShardLog::may_sync) {
+                // The end of the sync under way comes here again.
+                continue;
+            }
+            let began = Instant::now();
+            let mut gathered = self.look(Shard::log_bytes);
+            loop {
+                // What has come in meanwhile runs first.
+                tokio::task::yield_now().await;
+                let before = std::mem::replace(&mut gathered, self.look(Shard::log_bytes));
+                if before == gathered || began.elapsed() >= GATHER {
+                    break;
+                }
+            }
+            self.sync_log();
         }
     }
 
@@ -78,6 +114,7 @@ impl Driver {
             Some(log) => {
                 let outcome = log.done(done);
                 self.tell_trouble(log);
+                self.gathering.notify_one();
                 outcome
             }
             None => return,
@@ -100,10 +137,23 @@ impl Driver {
         }
     }
 
-    /// Asks for a sync now, whatever the setting.
+    /// Writes everything and asks for a sync now, whatever the setting.
     pub(crate) fn sync_log(&self) {
+        self.write_all();
         if let Some(log) = &mut *self.log.borrow_mut() {
             log.sync();
+            self.tell_trouble(log);
+        }
+    }
+
+    /// Writes what has gathered, too.
+    fn write_all(&self) {
+        if self.look(Shard::has_log) {
+            // What a tick has logged is whole at its end.
+            self.end_tick();
+            if let Some(log) = &mut *self.log.borrow_mut() {
+                self.append(&mut self.shard_mut(), log);
+            }
         }
     }
 
@@ -112,7 +162,7 @@ impl Driver {
     /// # Errors
     /// When it is not.
     pub(crate) fn close_log(&self) -> Result<(), String> {
-        self.flush();
+        self.write_all();
         let log = self.log.borrow_mut().take();
         let failed = |error| format!("the log of shard {} could not be finished: {error}", self.id());
         let outcome = log.map_or(Ok(()), |log| log.finish().map_err(failed));
@@ -143,6 +193,9 @@ impl Driver {
         let known = store.log_facts(self.id());
         known.changes.store(changes, Ordering::Relaxed);
         known.keys.store(keys, Ordering::Relaxed);
+        if self.log.borrow().as_ref().is_some_and(|log| log.policy() != policy) {
+            self.write_all();
+        }
         if let Some(log) = &mut *self.log.borrow_mut() {
             log.set_policy(policy);
             log.retry();

@@ -120,6 +120,10 @@ impl ServerCommands for ShardCx<'_> {
         debug::fail_half_way(self, args.keys)
     }
 
+    fn debug_loadaof(&mut self) -> Result<(), CommandError> {
+        self.load_log()
+    }
+
     fn debug_reload(&mut self) -> Result<(), CommandError> {
         self.reload()
     }

@@ -50,7 +50,8 @@ impl Shard {
         self.core.clients.of(session).authenticated = true;
     }
 
-    /// Records since the last call, to be appended to the log before anything else of this tick leaves the process.
+    /// Records since the last call, to be appended to the log before anything else of this tick leaves the process. With `appendfsync always` they may
+    /// be left for later ticks: nothing that tells of them leaves before [`Shard::log_synced`] has been told of them.
     pub fn take_log(&mut self, empty: Batch) -> Batch {
         self.core.journal.take(empty)
     }
@@ -58,7 +59,13 @@ impl Shard {
     /// True when there are records to take.
     #[inline]
     pub fn has_log(&self) -> bool {
-        self.core.journal.pending_bytes() > 0
+        self.log_bytes() > 0
+    }
+
+    /// Bytes of the records to take.
+    #[inline]
+    pub fn log_bytes(&self) -> usize {
+        self.core.journal.pending_bytes()
     }
 
     /// All records up to `lsn` are on disk: what waited for them may go.

@@ -185,6 +185,11 @@ impl Journal {
         self.batch.records.len()
     }
 
+    /// The payloads of the records that have not been taken.
+    pub(super) fn pending_records(&self) -> Vec<Vec<u8>> {
+        record::payloads(&self.batch.records).take(self.batch.count as usize).map(<[u8]>::to_vec).collect()
+    }
+
     /// Exchanges the records of this tick for an empty batch, whose buffer is used on.
     pub fn take(&mut self, empty: Batch) -> Batch {
         debug_assert!(self.open.is_none() && empty.records.is_empty());

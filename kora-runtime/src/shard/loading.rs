@@ -101,6 +101,27 @@ impl Core {
         Ok(true)
     }
 
+    /// Loads a file to its end.
+    pub(super) fn load_whole(&mut self, file: &mut RdbFile<'_>) -> Result<(), LoadError> {
+        let mut progress = Progress::default();
+        while self.load_some(file, &mut progress, Expired::Kept, usize::MAX)? {}
+        Ok(())
+    }
+
+    /// Loads a file that is in memory.
+    pub(super) fn load_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), LoadError> {
+        self.load_whole(&mut RdbFile::of_bytes(name, bytes)?)
+    }
+
+    /// Loads records of RDB that make no file by themselves.
+    pub(super) fn load_records(&mut self, records: &[u8]) -> Result<(), LoadError> {
+        let mut bytes = Vec::new();
+        kora_storage::rdb::write::header(&mut bytes);
+        bytes.extend_from_slice(records);
+        kora_storage::rdb::write::end(&mut bytes, None);
+        self.load_bytes("libraries of functions", &bytes)
+    }
+
     fn load_functions(&mut self, sources: Vec<Vec<u8>>, progress: &mut Progress) -> Result<(), LoadError> {
         for source in sources {
             let mut words = ArgvBuf::new();
@@ -175,14 +196,7 @@ impl Shard {
     /// # Errors
     /// When they are none.
     pub fn load_function_records(&mut self, records: &[u8]) -> Result<(), LoadError> {
-        let mut bytes = Vec::new();
-        kora_storage::rdb::write::header(&mut bytes);
-        bytes.extend_from_slice(records);
-        kora_storage::rdb::write::end(&mut bytes, None);
-        let mut file = RdbFile::of_bytes("libraries of functions", &bytes)?;
-        let mut progress = Progress::default();
-        while self.load_some(&mut file, &mut progress, Expired::Kept, usize::MAX)? {}
-        Ok(())
+        self.core.load_records(records)
     }
 
     /// Saves this shard's part of a snapshot at once, outside of any command.

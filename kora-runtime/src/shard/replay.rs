@@ -7,6 +7,7 @@
 //! the wall clock decides what is dead.
 
 use super::Shard;
+use super::core::Core;
 use super::execute::execute_part;
 use super::message::Call;
 use crate::argv::{Argv, Span};
@@ -97,30 +98,35 @@ impl Shard {
     /// # Errors
     /// When the record is none that this version writes. What stands before the wrong entry has been run.
     pub fn replay(&mut self, payload: &[u8]) -> Result<usize, ReplayError> {
-        debug_assert!(!self.core.journal.is_on(), "what is replayed is in the log already");
-        let now_ms = std::mem::take(&mut self.core.now_ms);
-        let outcome = self.replay_at_no_time(payload);
-        self.core.now_ms = now_ms;
+        self.core.replay(payload, &mut self.spans)
+    }
+}
+
+impl Core {
+    /// See [`Shard::replay`]; `spans` is room to work in.
+    pub(super) fn replay(&mut self, payload: &[u8], spans: &mut Vec<Span>) -> Result<usize, ReplayError> {
+        debug_assert!(!self.journal.is_on(), "what is replayed is in the log already");
+        let now_ms = std::mem::take(&mut self.now_ms);
+        let outcome = self.replay_at_no_time(payload, spans);
+        self.now_ms = now_ms;
         outcome
     }
 
-    fn replay_at_no_time(&mut self, payload: &[u8]) -> Result<usize, ReplayError> {
-        let mut spans = std::mem::take(&mut self.spans);
+    fn replay_at_no_time(&mut self, payload: &[u8], spans: &mut Vec<Span>) -> Result<usize, ReplayError> {
         let mut reply = ReplyBuf::default();
         let mut entries = Entries::of(payload);
-        while let Some(Entry { db, id, frame }) = entries.next(&mut spans)? {
+        while let Some(Entry { db, id, frame }) = entries.next(spans)? {
             let info = id.info();
             if info.wal == Wal::None {
                 return Err(ReplayError::NotLogged(entries.read - 1, info.name));
             }
             reply.truncate(0);
-            execute_part(&mut self.core, Call::internal(db), id, Argv::new(frame, &spans), &mut reply);
+            execute_part(self, Call::internal(db), id, Argv::new(frame, spans), &mut reply);
             if is_error(reply.as_bytes()) {
                 let text = String::from_utf8_lossy(&reply.as_bytes()[1..]).trim_end().to_owned();
                 return Err(ReplayError::Refused(entries.read - 1, info.name, text));
             }
         }
-        self.spans = spans;
         Ok(entries.read)
     }
 }

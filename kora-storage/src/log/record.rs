@@ -56,6 +56,11 @@ pub fn write_txn(out: &mut Vec<u8>, txid: u64, participants: &[u16], payload: &[
     seal(out, start);
 }
 
+/// The payloads of whole records that stand one behind the other.
+pub fn payloads(mut records: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || split_first(&mut records, 0, 0).ok().map(|record| record.payload))
+}
+
 /// One record that was read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
@@ -141,6 +146,7 @@ mod tests {
         let txn = third.txn.expect("it has one");
         assert_eq!((txn.id, txn.participants.iter().len(), third.payload), (8, 0, &b"three"[..]));
         assert!(rest.is_empty());
+        assert!(payloads(&bytes).eq([&b"one"[..], b"", b"three"]));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) fn restore(cx: &mut ShardCx<'_>, args: args::Restore<'_>) -> Result<(
     let now_ms = cx.now_ms();
     let expiry_ms = (ttl > 0).then(|| if abs_ttl { ttl } else { now_ms.saturating_add(ttl) });
     let seeds = cx.seeds();
-    let options = DecodeOptions { config: cx.config(), seeds: &seeds, now_ms };
+    let options = DecodeOptions { config: cx.config(), seeds: &seeds, now_ms: cx.core.access_ms };
     let access = options.access(&KeyHead { idle_seconds, frequency, ..KeyHead::default() });
     let value = load_payload(payload, options)?;
     if expiry_ms.is_some_and(|expiry_ms| expiry_ms <= now_ms) {
@@ -49,7 +49,14 @@ pub(super) fn restore(cx: &mut ShardCx<'_>, args: args::Restore<'_>) -> Result<(
     if cx.logs() {
         let mut digits = itoa::Buffer::new();
         let expiry = digits.format(expiry_ms.unwrap_or(0)).as_bytes();
-        cx.log(CommandId::Restore, &[key, expiry, payload, b"REPLACE", b"ABSTTL"]);
+        let mut words = vec![key, expiry, payload, b"REPLACE", b"ABSTTL"];
+        let usage = idle_seconds.map(|seconds| (&b"IDLETIME"[..], seconds));
+        let usage = usage.or(frequency.map(|count| (&b"FREQ"[..], u64::from(count))));
+        let mut digits = itoa::Buffer::new();
+        if let Some((option, number)) = usage {
+            words.extend([option, digits.format(number).as_bytes()]);
+        }
+        cx.log(CommandId::Restore, &words);
     }
     Ok(())
 }
