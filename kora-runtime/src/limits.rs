@@ -130,8 +130,10 @@ pub const DROP_SLICE_ELEMENTS: usize = 512;
 pub const SAVE_SLICE_KEYS: usize = 64;
 /// Bytes after which a slice of a snapshot, or a piece of a large value, is enough.
 pub const SAVE_SLICE_BYTES: usize = 32 * KIB;
-/// Elements of a value up to which a snapshot has it in one go.
-pub const SAVE_WHOLE_ELEMENTS_MAX: usize = 512;
+/// Elements of a value up to which a command that changes it has a snapshot save it at once, and does not wait for that.
+pub const SAVE_AT_ONCE_ELEMENTS_MAX: usize = 1024;
+/// Bytes of a string up to which it is so.
+pub const SAVE_AT_ONCE_BYTES_MAX: usize = 128 * KIB;
 /// Bytes of a snapshot that are handed on at a time.
 pub const SAVE_WRITE_BYTES: usize = 64 * KIB;
 /// Bytes of requests that MIGRATE sends before it reads what the other server says to them; a value that is longer goes alone. What it says meanwhile has to

@@ -2,12 +2,12 @@
 //!
 //! Owns: the harness. Refuses to know: several shards; the transcripts run on those. Start at [`TestShard::run`].
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::host::{Host, HostFacts};
+use crate::host::{Host, HostFacts, SnapshotRefusal, SnapshotSink};
 use crate::keyspace::typed::random_state;
 use crate::shard::clients::Peer;
 use crate::shard::{Shard, ShardOptions};
@@ -15,10 +15,32 @@ use crate::shard::{Shard, ShardOptions};
 /// The clock of a new [`TestShard`], Unix milliseconds.
 pub const START_MS: u64 = 1_700_000_000_000;
 
-/// A process in which nothing happens; what is reported fails the test.
-struct NoHost;
+type Written = Arc<Mutex<Vec<Vec<u8>>>>;
 
-impl Host for NoHost {
+/// A process in which nothing happens but that snapshots are kept; what is reported fails the test.
+struct TestHost {
+    written: Written,
+}
+
+struct Sink(Written);
+
+impl SnapshotSink for Sink {
+    fn has_room(&self) -> bool {
+        true
+    }
+    fn write(&mut self, bytes: Vec<u8>, _: u64) {
+        self.0.lock().expect("nothing panics while it writes").push(bytes);
+    }
+    fn abandon(self: Box<Self>, why: &str) {
+        panic!("{why}");
+    }
+    fn finish(self: Box<Self>, _: u64) {}
+    fn finish_and_wait(self: Box<Self>, _: u64) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Host for TestHost {
     fn monotonic_ns(&self) -> u64 {
         0
     }
@@ -34,6 +56,9 @@ impl Host for NoHost {
         panic!("{message}");
     }
     fn config_changed(&self, _: &Config) {}
+    fn begin_snapshot(&self, _: usize, _: u64, _: u64) -> Result<Box<dyn SnapshotSink>, SnapshotRefusal> {
+        Ok(Box::new(Sink(Arc::clone(&self.written))))
+    }
 }
 
 /// A shard with one client.
@@ -42,6 +67,7 @@ pub struct TestShard {
     session: u32,
     now_ms: u64,
     changes: Receiver<String>,
+    written: Written,
 }
 
 impl Default for TestShard {
@@ -58,13 +84,14 @@ impl TestShard {
 
     /// An empty shard with these settings.
     pub fn with(config: Config) -> Self {
+        let written = Written::default();
         let mut shard = Shard::new(ShardOptions {
             id: 0,
             shards: 1,
             seeds: random_state([1, 2, 3, 4]),
             random_seed: 5,
             config,
-            host: Arc::new(NoHost),
+            host: Arc::new(TestHost { written: Arc::clone(&written) }),
             now_ms: START_MS,
             extensions: crate::table::Extensions::default(),
             busy_extensions: crate::table::Extensions::default(),
@@ -75,7 +102,7 @@ impl TestShard {
             let _ = told.send(format!("{db} {} {}", event.name(), key.escape_ascii()));
         }));
         let session = shard.open(Peer::default());
-        Self { shard, session, now_ms: START_MS, changes }
+        Self { shard, session, now_ms: START_MS, changes, written }
     }
 
     /// Runs a command, words and quotes as in redis-cli. The reply is RESP in one line: `*2 $1 a :1`.
@@ -110,6 +137,11 @@ impl TestShard {
         for (command, expected) in cases {
             assert_eq!(self.run(command), *expected, "{command}");
         }
+    }
+
+    /// What was handed on of snapshots since the last call, piece by piece.
+    pub fn written(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.written.lock().expect("nothing panics while it writes"))
     }
 
     /// The shard itself, for what no command does.

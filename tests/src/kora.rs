@@ -43,7 +43,11 @@ impl EmbeddedTarget {
     /// Opens an engine with this many shards that has a log.
     pub fn with_log(shards: usize) -> Result<Self, String> {
         let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
-        Self::open(shards, Config { appendonly: true, log_segment_bytes: SEGMENT_BYTES, ..Config::default() }, Some(directory))
+        Self::open(
+            shards,
+            Config { appendonly: true, log_segment_bytes: SEGMENT_BYTES, ..Config::default() },
+            Some(directory),
+        )
     }
 
     fn open(shards: usize, config: Config, kept: Option<TempDir>) -> Result<Self, String> {

@@ -288,9 +288,16 @@ impl Driver {
                         break slice;
                     }
                 };
-                match slice {
-                    Slice::Idle => break,
-                    Slice::More | Slice::Full => tokio::time::sleep(SAVING_PAUSE).await,
+                if slice == Slice::Idle {
+                    break;
+                }
+                let before = self.look(|shard| shard.core().stats.total_commands_processed);
+                tokio::task::yield_now().await;
+                // Where nobody else wants the shard, or someone waits for the snapshot, it need not rest.
+                let (after, waited_for) =
+                    self.look(|shard| (shard.core().stats.total_commands_processed, shard.has_guards()));
+                if slice == Slice::Full || (before != after && !waited_for) {
+                    tokio::time::sleep(SAVING_PAUSE).await;
                 }
             }
         }

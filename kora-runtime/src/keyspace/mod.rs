@@ -68,6 +68,11 @@ impl Keyspace {
         std::mem::take(&mut self.databases[index])
     }
 
+    /// True when a snapshot is still to have the value of a key that takes it more than a moment.
+    pub fn is_saving_large(&self, db: usize, key: &[u8]) -> bool {
+        self.database(db).is_saving_large(self.hash(key), key)
+    }
+
     /// Keys in all databases.
     pub fn len(&self) -> usize {
         self.databases.iter().map(Database::len).sum()

@@ -8,7 +8,8 @@
 //! new is on the present side from the start, because it was not there at the cut. Nothing else is kept about what has been saved, and when the
 //! slices are through, every entry is on the present side.
 //!
-//! A large value is saved in pieces. A command that is about to change it in the middle has the rest saved first.
+//! A value that does not fit into a slice is saved in pieces. Commands that are going to change a large one wait until all of it is saved: see
+//! [`Database::is_saving_large`]. What changes one all the same in the middle, without having been seen beforehand, has the rest saved at once.
 
 use std::collections::VecDeque;
 
@@ -18,8 +19,8 @@ use super::Database;
 use crate::config::MaxmemoryPolicy;
 use crate::limits;
 use crate::rdb::{EncodeOptions, Usage, ValueEncoder, ValueView};
-use crate::types::hash_of;
 use crate::types::table::Slot;
+use crate::types::{Big, hash_of};
 
 /// What entries are written with.
 #[derive(Debug, Clone, Copy)]
@@ -49,8 +50,8 @@ pub(super) struct Saving {
     position: Option<u64>,
     /// The entries of one segment.
     batch: Vec<Slot>,
-    /// Large values that the slices have met.
-    large: VecDeque<Box<[u8]>>,
+    /// Keys that are to be saved next: someone waits for them.
+    urgent: VecDeque<Box<[u8]>>,
     /// The one that is in the middle, once its beginning is written.
     current: Option<Box<[u8]>>,
     keys: u64,
@@ -94,7 +95,7 @@ impl Database {
             aside_encoder: ValueEncoder::new(options.encode),
             position: Some(0),
             batch: Vec::new(),
-            large: VecDeque::new(),
+            urgent: VecDeque::new(),
             current: None,
             keys: 0,
             fenced: 0,
@@ -124,11 +125,10 @@ impl Database {
 
     /// Saves a slice; false when there is nothing left.
     fn save_slice(&mut self, saving: &mut Saving, seeds: &RandomState) -> bool {
-        let next = saving.current.clone().or_else(|| saving.large.pop_front());
+        let next = saving.current.clone().or_else(|| saving.urgent.pop_front());
         if let Some(key) = next {
             // It may have been saved, or removed, before its turn.
-            let unsaved = |slot: &Slot| self.table.get(*slot).side() != self.side;
-            if let Some(slot) = self.find(hash_of(seeds, &key), &key).filter(unsaved) {
+            if let Some(slot) = self.unsaved(hash_of(seeds, &key), &key) {
                 self.save_piece(saving, slot, limits::SAVE_SLICE_BYTES);
             }
             return true;
@@ -143,20 +143,21 @@ impl Database {
             std::hint::black_box(batch.iter().fold(false, |sides, slot| sides ^ self.table.get(*slot).side()));
             for slot in batch.drain(..) {
                 looked += 1;
-                let entry = self.table.get(slot);
-                if entry.side() == self.side {
+                if self.table.get(slot).side() == self.side {
                     continue;
                 }
-                let large = !entry.is_fenced()
-                    && entry.kind().is_big()
-                    && self.bigs.get(entry.handle()).len() > limits::SAVE_WHOLE_ELEMENTS_MAX;
-                if large {
-                    saving.large.push_back(entry.key().into());
-                } else {
-                    self.save_whole(saving, slot);
+                let room = limits::SAVE_SLICE_BYTES.saturating_sub(saving.out.len());
+                self.save_piece(saving, slot, room);
+                if saving.current.is_some() {
+                    break;
                 }
             }
+            batch.clear();
             saving.batch = batch;
+            if saving.current.is_some() {
+                // What else is here has its turn when this value is through.
+                break;
+            }
             position = next;
             if position == 0 {
                 saving.position = None;
@@ -167,29 +168,29 @@ impl Database {
         true
     }
 
-    /// Saves an entry in one go.
-    fn save_whole(&mut self, saving: &mut Saving, slot: Slot) {
-        let in_the_middle = saving.current.is_some();
-        let (out, encoder) = if in_the_middle {
-            (&mut saving.aside, &mut saving.aside_encoder)
-        } else {
-            (&mut saving.out, &mut saving.encoder)
-        };
+    /// Saves a whole entry behind the one that is in the middle.
+    fn save_aside(&mut self, saving: &mut Saving, slot: Slot) {
         let entry = self.table.get(slot);
         if entry.is_fenced() {
             saving.fenced += 1;
         } else {
             let usage = usage(entry.access(), saving.options);
             let value = ValueView::of_entry(entry, &self.bigs);
-            encoder.encode_entry(out, entry.key(), value, entry.expiry_ms(), usage);
+            saving.aside_encoder.encode_entry(&mut saving.aside, entry.key(), value, entry.expiry_ms(), usage);
             saving.keys += 1;
         }
         self.table.get_mut(slot).set_side(self.side);
     }
 
-    /// Saves a piece of a large value, the next one of the value that is in the middle or the first of another.
+    /// Saves about `bytes_max` bytes of an entry, which is the one that is in the middle if there is one. What does not fit into them is in the middle
+    /// afterwards.
+    #[inline]
     fn save_piece(&mut self, saving: &mut Saving, slot: Slot, bytes_max: usize) {
         let entry = self.table.get(slot);
+        if entry.is_fenced() {
+            saving.fenced += 1;
+            return self.table.get_mut(slot).set_side(self.side);
+        }
         let value = ValueView::of_entry(entry, &self.bigs);
         if saving.current.is_none() {
             let usage = usage(entry.access(), saving.options);
@@ -204,6 +205,27 @@ impl Database {
         }
     }
 
+    /// The place of an entry that is on the old side.
+    fn unsaved(&self, hash: u64, key: &[u8]) -> Option<Slot> {
+        self.find(hash, key).filter(|slot| self.table.get(*slot).side() != self.side)
+    }
+
+    /// True when a snapshot is still to have a value that takes it more than a moment.
+    pub fn is_saving_large(&self, hash: u64, key: &[u8]) -> bool {
+        let (Some(saving), Some(slot)) = (&self.saving, self.unsaved(hash, key)) else { return false };
+        let entry = self.table.get(slot);
+        let in_the_middle = saving.current.as_deref() == Some(key);
+        let large = || entry.kind().is_big() && is_large(self.bigs.get(entry.handle()));
+        !entry.is_fenced() && (in_the_middle || large())
+    }
+
+    /// Has the snapshot save this entry before others.
+    pub fn save_next(&mut self, key: &[u8]) {
+        if let Some(saving) = &mut self.saving {
+            saving.urgent.push_back(key.into());
+        }
+    }
+
     /// Saves an entry that is about to be changed, if that is still to be done.
     #[cold]
     pub(super) fn preserve_now(&mut self, slot: Slot) {
@@ -211,11 +233,10 @@ impl Database {
             return;
         }
         let Some(mut saving) = self.saving.take() else { return };
-        let entry = self.table.get(slot);
-        if saving.current.as_deref() == Some(entry.key()) {
+        if saving.current.as_deref().is_none_or(|current| current == self.table.get(slot).key()) {
             self.save_piece(&mut saving, slot, usize::MAX);
         } else {
-            self.save_whole(&mut saving, slot);
+            self.save_aside(&mut saving, slot);
         }
         self.saving = Some(saving);
     }
@@ -223,6 +244,14 @@ impl Database {
     /// Bytes that are saved and have not been taken.
     pub fn saved_bytes(&self) -> usize {
         self.saving.as_ref().map_or(0, |saving| saving.out.len() + saving.aside.len())
+    }
+}
+
+/// True for a value that would keep the shard from other work for too long if it were saved at once.
+fn is_large(big: &Big) -> bool {
+    match big {
+        Big::Str(bytes) => bytes.len() > limits::SAVE_AT_ONCE_BYTES_MAX,
+        elements => elements.len() > limits::SAVE_AT_ONCE_ELEMENTS_MAX,
     }
 }
 

@@ -90,7 +90,7 @@ impl Shard {
         }
         let here = self.core.id;
         match plan(id, argv, call, &self.core.routing) {
-            Plan::One(owner) if owner == here && !self.meets_any_intent(id, argv) => {
+            Plan::One(owner) if owner == here && !self.meets_any_intent(call.db, id, argv) => {
                 let mut reply = ReplyBuf::new(call.protocol);
                 execute(&mut self.core, call, id, argv, &mut reply);
                 let Some(mut wait) = self.core.wait.take() else {
@@ -248,7 +248,7 @@ impl Shard {
         let spans = std::mem::take(&mut self.spans);
         let argv = Argv::new(&frame, &spans);
         let local = matches!(plan(command, argv, call, &self.core.routing), Plan::One(owner) if owner == self.core.id);
-        let outcome = (local && !self.meets_any_intent(command, argv)).then(|| {
+        let outcome = (local && !self.meets_any_intent(call.db, command, argv)).then(|| {
             let mut reply = ReplyBuf::new(call.protocol);
             execute(&mut self.core, call, command, argv, &mut reply);
             self.core.wait.take().is_none().then(|| reply.into_bytes())

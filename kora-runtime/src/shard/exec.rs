@@ -111,6 +111,13 @@ impl Shard {
         match reach {
             Reach::Anywhere => self.exec_here(index, session, call, multi, dbs, false),
             Reach::One(owner) if owner == here => {
+                if self.is_saving() {
+                    for ((id, frame), db) in multi.commands().zip(&dbs) {
+                        let mut spans = Vec::new();
+                        read_frame(frame, &mut spans);
+                        self.transactions.guard(&mut self.core, *db, id, Argv::new(frame, &spans));
+                    }
+                }
                 let free = self.transactions.intents.is_empty() || {
                     let scopes = self.scopes_of(&multi, &dbs, &watching, call);
                     scopes.iter().all(|(_, scope)| !self.transactions.intents.scope_conflicts(scope))
@@ -568,12 +575,16 @@ pub(super) fn run_batch(core: &mut Core, call: Call, argv: Argv<'_>, reply: &mut
 pub(super) fn scope_of_batch(argv: Argv<'_>) -> Scope {
     let mut spans = Vec::new();
     let mut scope = Scope::Keys(Vec::new());
-    for word in argv.iter().skip(1) {
-        let frame = &word[1..];
+    for (_, frame) in frames_of_batch(argv) {
         let id = read_frame(frame, &mut spans);
         if id.info().route != Route::Any {
             scope.join(scope_of(id, Argv::new(frame, &spans)));
         }
     }
     scope
+}
+
+/// The commands of an EXEC that travels, each with its database.
+pub(super) fn frames_of_batch(argv: Argv<'_>) -> impl Iterator<Item = (u8, &[u8])> {
+    argv.iter().skip(1).filter_map(|word| word.split_first().map(|(db, frame)| (*db, frame)))
 }

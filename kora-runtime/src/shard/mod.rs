@@ -19,6 +19,7 @@ mod exec;
 pub mod execute;
 pub mod fault;
 pub mod gate;
+mod guard;
 mod hold;
 pub mod intents;
 pub mod journal;
@@ -66,7 +67,7 @@ use crate::host::Host;
 use crate::limits;
 use crate::reply::{Protocol, ReplyBuf};
 use crate::resp::decode::{DecodeLimits, Decoded};
-use crate::table::{self, CommandId, Extensions, Flags, KeySpec, Resolved};
+use crate::table::{self, CommandId, Extensions, Flags, Resolved};
 
 /// What a shard is made with.
 pub struct ShardOptions {
@@ -575,7 +576,7 @@ impl Shard {
         argv: Argv<'_>,
         touches_keys: bool,
     ) -> Flow {
-        if touches_keys && self.meets_any_intent(id, argv) {
+        if touches_keys && self.meets_any_intent(call.db, id, argv) {
             let discard = self.discards_reply(index);
             let to = Target { shard: self.core.id, to: session.await_reply(index, discard) };
             let frame = frame_of(id, argv);
@@ -592,20 +593,6 @@ impl Shard {
         );
         self.after_reply(index, mode);
         Flow::Next
-    }
-
-    /// Whether a command of this shard has to wait its turn.
-    #[inline]
-    fn meets_any_intent(&self, id: CommandId, argv: Argv<'_>) -> bool {
-        !self.transactions.intents.is_empty() && self.meets_intent(id, argv)
-    }
-
-    fn meets_intent(&self, id: CommandId, argv: Argv<'_>) -> bool {
-        let intents = &self.transactions.intents;
-        if let (KeySpec::One(at), Some(key)) = (id.info().keys, argv.get(0)) {
-            return intents.conflicts(argv.get(at).unwrap_or(key), plan::mode_of(id.info().access));
-        }
-        intents.scope_conflicts(&scope_of(id, argv))
     }
 
     fn run_on_session(&mut self, index: u32, session: &mut Session, call: Call, id: CommandId, argv: Argv<'_>) {

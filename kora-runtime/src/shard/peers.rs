@@ -43,7 +43,7 @@ impl Shard {
             rest = next;
             let id = read_frame(frame, &mut spans);
             let argv = Argv::new(frame, &spans);
-            if self.meets_any_intent(id, argv) {
+            if self.meets_any_intent(call.db, id, argv) {
                 self.transactions.park(Target { shard: from, to }, call, frame.to_vec(), scope_of(id, argv));
                 continue;
             }

@@ -41,7 +41,9 @@ impl ShardCx<'_> {
             SaveError::Refused(_) => super::saving::RUNNING,
             SaveError::Failed(error) => CommandError::message(format!("ERR {error}")),
         })?;
-        self.core.replace_all(|core| core.load_bytes("what was saved", &bytes).map_err(|error| error.to_string())).map_err(failed)
+        self.core
+            .replace_all(|core| core.load_bytes("what was saved", &bytes).map_err(|error| error.to_string()))
+            .map_err(failed)
     }
 
     /// DEBUG LOADAOF on one shard: what its snapshot and its log say takes the place of what is here.

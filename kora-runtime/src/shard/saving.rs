@@ -195,6 +195,7 @@ impl Shard {
         if let Some((sink, keys)) = self.core.saved.take() {
             sink.finish(keys);
         }
+        self.lift_guards();
         slice
     }
 }

@@ -67,7 +67,7 @@ impl Shard {
         }
         let mut frame = self.spare.pop().unwrap_or_default();
         write_frame(&mut frame, id, argv);
-        if self.meets_any_intent(id, argv) {
+        if self.meets_any_intent(call.db, id, argv) {
             let discard = self.discards_reply(index);
             let to = Target { shard: self.core.id, to: session.await_reply(index, discard) };
             session.forwarded_bytes += frame.len();

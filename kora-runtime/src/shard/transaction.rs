@@ -19,6 +19,7 @@ use super::commit::{Committing, Conclusion};
 use super::core::{Core, Effect, EffectSink};
 use super::execute::{count_merged, execute, execute_frame, execute_merged, execute_part};
 use super::fault::Fault;
+use super::guard::Guard;
 use super::intents::{Intents, KeyMark, Mode, Scope, Ticket};
 use super::merge;
 use super::message::{
@@ -154,6 +155,8 @@ pub struct Transactions {
     pub(super) unsettled: BTreeMap<u64, (TxnId, Option<WaiterNews>)>,
     /// Transactions of this shard that wait for the disks.
     pub(super) committing: HashMap<TxnId, Committing, RandomState>,
+    /// Keys that a snapshot reads.
+    pub(super) guards: Vec<Guard>,
     begun: u64,
     overlay: Keyspace,
     spans: Vec<Span>,
@@ -171,6 +174,7 @@ impl Transactions {
             pending: HashMap::with_hasher(seeds.clone()),
             unsettled: BTreeMap::new(),
             committing: HashMap::with_hasher(seeds.clone()),
+            guards: Vec::new(),
             begun: 0,
             overlay: Keyspace::new(seeds.clone()),
             spans: Vec::new(),
@@ -272,6 +276,9 @@ impl Transactions {
                 }
             }
             TxnMessage::Begin { txn, part } => {
+                if core.snapshot.is_some() {
+                    self.guard_work(core, part.call.db, &part.work);
+                }
                 let (ticket, granted) = self.intents.enqueue(part.scope.clone());
                 self.holding.insert(txn, ticket);
                 let waiting = Waiting::Part { txn, part };

@@ -12,7 +12,7 @@ const INT32_TEXT_MAX: usize = 11;
 /// Strings must be longer than this, in bytes, to be compressed.
 const COMPRESS_BYTES_MIN: usize = 20;
 /// Strings longer than this, in bytes, are written as they are, so that no single step takes long.
-pub const COMPRESS_BYTES_MAX: usize = 4 << 20;
+pub const COMPRESS_BYTES_MAX: usize = 128 << 10;
 /// Compressing must save this much, in bytes.
 const SAVED_BYTES_MIN: usize = 4;
 
