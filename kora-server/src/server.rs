@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use kora_ext::Clock;
 use kora_runtime::config::RecoverMode;
 use kora_runtime::host::SaveAtEnd;
+use kora_runtime::shard::Shard;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::engine::{self, Attachment};
@@ -179,7 +180,9 @@ pub fn serve_until_signal(settings: Settings) -> Result<(), StartError> {
         if save_at_end(&server) {
             break;
         }
-        server.engine().host().go_on();
+        let engine = server.engine();
+        engine.host().go_on();
+        (0..engine.shards()).for_each(|shard| engine.on_shard(shard, |driver| driver.tick(Shard::shutdown_failed)));
     }
     server.stop();
     tracing::info!("stopped");

@@ -6,6 +6,7 @@
 
 use crate::error::CommandError;
 use crate::host::SaveAtEnd;
+use crate::shard::core::Core;
 use crate::shard::cx::ShardCx;
 use crate::shard::saving::RUNNING;
 use crate::table::args;
@@ -39,14 +40,14 @@ pub fn last_unix_seconds(cx: &ShardCx<'_>) -> i64 {
 }
 
 /// SHUTDOWN. NOW changes nothing: there are no replicas to wait for. What has begun to end cannot be called off, so ABORT always comes too late.
-pub fn shutdown(cx: &ShardCx<'_>, args: args::Shutdown) -> Result<(), CommandError> {
+pub fn shutdown(core: &Core, args: args::Shutdown) -> Result<(), CommandError> {
     let args::Shutdown { save, now, force, abort } = args;
     if abort {
         let alone = save.is_none() && !now && !force;
         let error = CommandError::Text("ERR No shutdown in progress.");
         return Err(if alone { error } else { CommandError::Syntax });
     }
-    let facts = cx.core.host.persistence();
+    let facts = core.host.persistence();
     let save = match save {
         // What is not all loaded must not replace what is on disk.
         _ if facts.loading => SaveAtEnd::No,
@@ -59,5 +60,5 @@ pub fn shutdown(cx: &ShardCx<'_>, args: args::Shutdown) -> Result<(), CommandErr
             "ERR SHUTDOWN SAVE is not possible: there is no data directory; start with --dir to keep data",
         ));
     }
-    cx.core.host.shutdown(save, force)
+    core.host.shutdown(save, force)
 }

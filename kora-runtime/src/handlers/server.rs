@@ -213,11 +213,6 @@ impl ServerCommands for ShardCx<'_> {
         self.save_and_wait()
     }
 
-    /// Writes nothing when the process is going to stop: the end of the connection is the answer, as in Redis.
-    fn shutdown(&mut self, args: args::Shutdown, _: &mut ReplyBuf) -> Result<(), CommandError> {
-        saving::shutdown(self, args)
-    }
-
     fn swapdb(&mut self, args::Swapdb { first, second }: args::Swapdb) -> Result<(), CommandError> {
         let (first, second) = (database_number(first)?, database_number(second)?);
         if !self.core.routing.agree(first, second) {

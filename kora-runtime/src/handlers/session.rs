@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::{timeout, tracking};
+use super::{saving, timeout, tracking};
 use crate::error::CommandError;
 use crate::keyspace::DATABASES;
 use crate::reply::{ArrayReply, Bulk, Protocol, ReplyBuf};
@@ -248,6 +248,15 @@ impl SessionCommands for SessionCx<'_> {
 
     fn unwatch(&mut self) -> Result<(), CommandError> {
         self.core.unwatch(self.session);
+        Ok(())
+    }
+
+    /// When the process is going to stop the end of the connection is the answer, as in Redis. Until then the client waits; what is written here it gets when
+    /// saving fails and the process goes on.
+    fn shutdown(&mut self, args: args::Shutdown, reply: &mut ReplyBuf) -> Result<(), CommandError> {
+        saving::shutdown(self.core, args)?;
+        reply.error(&CommandError::Text("ERR Errors trying to SHUTDOWN. Check logs."));
+        self.wait_for_time(None);
         Ok(())
     }
 

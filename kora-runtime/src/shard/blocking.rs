@@ -326,6 +326,18 @@ impl Shard {
         true
     }
 
+    /// The process goes on though SHUTDOWN was sent: who waits for its end hears that.
+    pub fn shutdown_failed(&mut self) {
+        let ends = |index: &&u32| {
+            self.core.clients.get(**index).is_some_and(|client| client.last_command == Some(CommandId::Shutdown))
+        };
+        let waiting: Vec<u32> = self.blocked.values().filter(ends).copied().collect();
+        for index in waiting {
+            self.stop_waiting(index, Ending::TimedOut);
+        }
+        self.settle();
+    }
+
     fn end_wait(&mut self, index: u32, reply: Vec<u8>, withdraw: bool) {
         if let Some(to) = self.leave_wait(index, withdraw) {
             self.deliver(to, &reply);

@@ -137,3 +137,22 @@ fn shutdown_saves_as_it_is_told() {
     assert_eq!(server.say("GET a"), "4");
     assert_eq!(server.shut_down("SHUTDOWN"), Some(0));
 }
+
+#[test]
+fn a_shutdown_that_cannot_save_says_so_and_the_server_goes_on() {
+    let place = Place::new();
+    let mut server = Running::start(place.path(), &["--appendonly", "no"]);
+    assert_eq!(server.say("SET a 1"), "OK");
+    let elsewhere = place.path().with_extension("away");
+    std::fs::rename(place.path(), &elsewhere).expect("a directory can be moved");
+    // Who has asked waits, and what it sends meanwhile is answered behind the reply.
+    for line in ["SHUTDOWN SAVE", "GET a"] {
+        server.1.send(&line.split(' ').collect::<Vec<_>>()).expect("it reads");
+    }
+    let replies: Vec<_> = (0..2).map(|_| text(&server.1.receive().expect("a reply").expect("no end"))).collect();
+    assert_eq!(replies, ["ERR Errors trying to SHUTDOWN. Check logs.", "1"]);
+    std::fs::rename(&elsewhere, place.path()).expect("and back");
+    assert_eq!(server.shut_down("SHUTDOWN SAVE"), Some(0));
+    let mut server = Running::start(place.path(), &["--appendonly", "no"]);
+    assert_eq!(server.say("GET a"), "1");
+}
