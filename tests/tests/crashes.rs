@@ -10,6 +10,8 @@ use kora_runtime::shard::fault::Fault;
 use kora_tests::simulation::append::run_append;
 use kora_tests::simulation::bank::run_bank;
 use kora_tests::simulation::disk::StoreFault;
+use kora_tests::simulation::queue::run_queue;
+use kora_tests::simulation::relay::run_relay;
 use kora_tests::simulation::{Shape, run_seed};
 
 type Run = fn(u64, Shape) -> Result<(), String>;
@@ -43,6 +45,8 @@ fn check(name: &str, seeds: u64, shape: Shape, run: Run) {
 
 const BANK: Shape = Shape { shards: 4, clients: 5, commands: 15, fault: None, log: None, lives: 4, store_fault: None };
 const APPEND: Shape = Shape { clients: 6, commands: 20, ..BANK };
+const QUEUE: Shape = Shape { clients: 8, commands: 12, ..BANK };
+const RELAY: Shape = Shape { clients: 8, commands: 12, ..BANK };
 const MIXED: Shape = Shape { clients: 4, commands: 6, lives: 3, ..BANK };
 
 fn bank(seed: u64, shape: Shape) -> Result<(), String> {
@@ -62,6 +66,16 @@ fn transactions_are_whole_or_absent_after_every_crash() {
 #[test]
 fn histories_with_crashes_in_them_are_strictly_serialisable() {
     check("histories", 30, MIXED, run_seed);
+}
+
+#[test]
+fn elements_that_are_waited_for_are_in_one_place_after_every_crash() {
+    check("one_place", 100, QUEUE, run_queue);
+}
+
+#[test]
+fn elements_that_are_handed_on_never_go_back() {
+    check("handed_on", 100, RELAY, run_relay);
 }
 
 #[test]
