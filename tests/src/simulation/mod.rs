@@ -27,6 +27,7 @@ pub mod model;
 pub mod queue;
 pub mod rebirth;
 pub mod relay;
+pub mod seeds;
 pub mod world;
 
 use kora_runtime::config::AppendFsync;
