@@ -48,12 +48,12 @@ fn histories_with_crashes_in_them_are_strictly_serialisable() {
 
 #[test]
 fn elements_that_are_waited_for_are_in_one_place_after_every_crash() {
-    check("one_place", 100, QUEUE, run_queue);
+    check("one_place", 60, QUEUE, run_queue);
 }
 
 #[test]
 fn elements_that_are_handed_on_never_go_back() {
-    check("handed_on", 100, RELAY, run_relay);
+    check("handed_on", 60, RELAY, run_relay);
 }
 
 #[test]

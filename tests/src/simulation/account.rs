@@ -233,3 +233,88 @@ impl Push {
         self.key.is_some() && self.key == later.key && self.replied.is_some_and(|replied| replied < later.invoked)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STRICT: u64 = u64::MAX;
+
+    /// Three elements that were appended to q0 one after another, the last two together, each acknowledged at ten times its number and five.
+    fn three() -> Account {
+        let mut account = Account::new(true);
+        for number in 0..3 {
+            let first = (number == 2).then_some(1);
+            assert_eq!(account.push(first, Some("q0"), false, [1, 10, 10][number]), number);
+        }
+        [5, 15, 15].into_iter().enumerate().for_each(|(number, time)| account.acknowledged(number, time));
+        account
+    }
+
+    fn q0(numbers: &[usize]) -> Contents {
+        Contents::from([((0, "q0".to_owned()), numbers.to_vec())])
+    }
+
+    fn wrong(account: &Account, numbers: &[usize], covered: u64) -> String {
+        account.check(&q0(numbers), covered).expect_err("the account does not allow this")
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_there_once_and_in_order() {
+        let account = three();
+        assert_eq!(account.check(&q0(&[0, 1, 2]), STRICT), Ok(()));
+        assert!(wrong(&account, &[0, 1], STRICT).starts_with("e2 is lost"));
+        assert!(wrong(&account, &[0, 1, 2, 1], STRICT).starts_with("e1 is there twice"));
+        assert!(wrong(&account, &[0, 1, 2, 3], STRICT).contains("which nobody pushed"));
+        assert!(wrong(&account, &[1, 2, 0], STRICT).starts_with("e1 is before e0"));
+    }
+
+    #[test]
+    fn an_element_that_was_delivered_is_nowhere() {
+        let mut account = three();
+        assert_eq!(account.delivered(0, 20, true), Ok(()));
+        assert_eq!(account.check(&q0(&[1, 2]), STRICT), Ok(()));
+        assert!(wrong(&account, &[0, 1, 2], STRICT).contains("is still there"));
+        assert!(account.delivered(0, 21, true).expect_err("once").contains("delivered at"));
+        assert!(account.delivered(9, 21, true).expect_err("never").contains("nobody pushed"));
+        // Nobody relied on it yet when the power failed; but then what came after it is there, too.
+        assert_eq!(account.check(&q0(&[0, 1, 2]), 20), Ok(()));
+        assert_eq!(account.delivered(1, 22, true), Ok(()));
+        assert!(wrong(&account, &[0, 2], 20).starts_with("e1 was taken from q0 before e0"));
+    }
+
+    #[test]
+    fn what_is_lost_is_a_suffix_of_what_nobody_could_rely_on() {
+        let account = three();
+        assert_eq!(account.check(&q0(&[0]), 10), Ok(()));
+        assert_eq!(account.check(&q0(&[]), 5), Ok(()));
+        assert!(wrong(&account, &[], 6).starts_with("e0 is lost"));
+        assert!(wrong(&account, &[1, 2], 0).starts_with("e0 is lost"));
+        assert!(wrong(&account, &[0, 1], 0).starts_with("e2 is lost"));
+    }
+
+    #[test]
+    fn pops_without_a_reply_explain_what_they_may_have_taken() {
+        let mut account = three();
+        let pop = |keys: &[&str], count| OpenPop { keys: keys.iter().map(|&key| key.to_owned()).collect(), count };
+        account.leave_open(pop(&["q1"], 2));
+        account.leave_open(pop(&["z0"], 1));
+        account.leave_open(pop(&["q0"], 0));
+        assert!(wrong(&account, &[1, 2], STRICT).starts_with("e0 is lost"));
+        account.leave_open(pop(&["q1", "q0"], 1));
+        assert_eq!(account.check(&q0(&[1, 2]), STRICT), Ok(()));
+        assert!(wrong(&account, &[2], STRICT).starts_with("e1 is lost"));
+        assert!(wrong(&account, &[0, 2], STRICT).starts_with("e1 was taken from q0 before e0"));
+    }
+
+    #[test]
+    fn what_a_crash_has_left_is_on_disk_and_the_rest_never_comes_again() {
+        let mut account = three();
+        assert_eq!(account.delivered(0, 20, true), Ok(()));
+        account.begin_life(&q0(&[0]), 30);
+        assert!(wrong(&account, &[], 0).starts_with("e0 is lost"));
+        assert!(wrong(&account, &[0, 1, 2], 0).contains("a crash had taken"));
+        assert!(account.delivered(1, 40, true).expect_err("it is gone").contains("nothing of it"));
+        assert_eq!(account.delivered(0, 40, true), Ok(()));
+    }
+}

@@ -74,6 +74,20 @@ fn places(lists: &[Vec<usize>; STAGES]) -> impl Iterator<Item = (usize, usize)> 
 }
 
 impl Relay {
+    fn new(seed: u64, shape: Shape) -> Self {
+        Self {
+            leftward: seed.is_multiple_of(2),
+            // With few of them, most clients wait.
+            producers: shape.clients * (2 + seed as usize % 3) / 8,
+            left: vec![shape.commands; shape.clients],
+            sent: vec![Sent::default(); shape.clients],
+            elements: Vec::new(),
+            line: Vec::new(),
+            open: [0; WAYS],
+            strict: shape.log == Some(AppendFsync::Always),
+        }
+    }
+
     fn hand(&self, way: usize) -> String {
         let ends = if self.leftward { "RIGHT LEFT" } else { "LEFT RIGHT" };
         format!("LMOVE r{way} r{} {ends}", way + 1)
@@ -238,6 +252,22 @@ impl Relay {
         }
         Ok(())
     }
+
+    /// What lies in the lists is what a new life begins with.
+    fn begin_life(&mut self, lists: &[Vec<usize>; STAGES], time: u64) {
+        self.elements.iter_mut().for_each(|element| element.durable_stage = None);
+        for (stage, number) in places(lists) {
+            let element = &mut self.elements[number];
+            element.durable_stage = Some(stage);
+            element.replied.get_or_insert(time);
+            for (way, handed) in element.handed.iter_mut().enumerate() {
+                *handed = (way < stage).then(|| handed.unwrap_or(time));
+            }
+        }
+        self.elements.iter_mut().for_each(|element| element.lost = element.durable_stage.is_none());
+        self.line = lists.iter().rev().flatten().copied().collect();
+        self.open = [0; WAYS];
+    }
 }
 
 impl Workload for Relay {
@@ -282,18 +312,7 @@ impl Workload for Relay {
         let lists = self.at_rest(world)?;
         let covered = if self.strict || !crash.power { u64::MAX } else { crash.covered };
         self.check(&lists, covered).map_err(|why| format!("{why}\nafter {crash:?}"))?;
-        self.elements.iter_mut().for_each(|element| element.durable_stage = None);
-        for (stage, number) in places(&lists) {
-            let element = &mut self.elements[number];
-            element.durable_stage = Some(stage);
-            element.replied.get_or_insert(time);
-            for (way, handed) in element.handed.iter_mut().enumerate() {
-                *handed = (way < stage).then(|| handed.unwrap_or(time));
-            }
-        }
-        self.elements.iter_mut().for_each(|element| element.lost = element.durable_stage.is_none());
-        self.line = lists.iter().rev().flatten().copied().collect();
-        self.open = [0; WAYS];
+        self.begin_life(&lists, time);
         Ok(())
     }
 }
@@ -305,16 +324,7 @@ impl Workload for Relay {
 pub fn run_relay(seed: u64, shape: Shape) -> Result<(), String> {
     let mut random = Random::new(seed);
     let mut world = World::with_lives(seed, Shape { clients: shape.clients + 1, ..shape })?;
-    let mut relay = Relay {
-        leftward: seed.is_multiple_of(2),
-        producers: shape.clients / 2,
-        left: vec![shape.commands; shape.clients],
-        sent: vec![Sent::default(); shape.clients],
-        elements: Vec::new(),
-        line: Vec::new(),
-        open: [0; WAYS],
-        strict: shape.log == Some(AppendFsync::Always),
-    };
+    let mut relay = Relay::new(seed, shape);
     let chaos = Chaos { disconnects: if seed % 4 < 2 { 8 } else { 0 }, time: 20, lives: shape.lives };
     let waiting = drive(&mut world, shape.clients, &mut random, chaos, &mut relay)?;
     let lists = relay.at_rest(&mut world)?;
@@ -330,4 +340,64 @@ pub fn run_relay(seed: u64, shape: Shape) -> Result<(), String> {
         return Err("clients that went while they waited took something with them".to_owned());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STRICT: u64 = u64::MAX;
+
+    /// Elements that were pushed one after another, the last two together, the last but one handed on once.
+    fn three() -> Relay {
+        let mut relay = Relay::new(1, Shape { clients: 1, ..Shape::default() });
+        relay.push(1, 1, &mut Sent::default());
+        relay.push(2, 10, &mut Sent::default());
+        for (number, time) in [5, 15, 15].into_iter().enumerate() {
+            relay.elements[number].replied = Some(time);
+        }
+        for (number, time) in [(0, 20), (1, 25)] {
+            relay.was_handed(format!("$2\r\ne{number}\r\n").as_bytes(), 0, time).expect("each goes once");
+        }
+        relay
+    }
+
+    fn lists(r2: &[usize], r1: &[usize], r0: &[usize]) -> [Vec<usize>; STAGES] {
+        [r0.to_vec(), r1.to_vec(), r2.to_vec()]
+    }
+
+    #[test]
+    fn lists_that_no_crash_explains_are_found() {
+        let wrong = |lists: [Vec<usize>; STAGES], covered| three().check(&lists, covered).expect_err("it is wrong");
+        assert_eq!(three().check(&lists(&[], &[0, 1], &[2]), STRICT), Ok(()));
+        assert!(wrong(lists(&[], &[0, 1], &[1, 2]), STRICT).contains("there twice"));
+        assert!(wrong(lists(&[], &[0, 1], &[2, 3]), STRICT).contains("never pushed"));
+        assert!(wrong(lists(&[], &[1, 0], &[2]), STRICT).starts_with("e0 was pushed before e1"));
+        assert!(wrong(lists(&[], &[0, 2], &[1]), STRICT).contains("pushed together with"));
+        assert!(wrong(lists(&[], &[0, 1], &[]), STRICT).starts_with("e2 is lost"));
+        assert!(wrong(lists(&[], &[0, 1], &[]), 0).starts_with("e2 is lost, and e1 is there"));
+        assert!(wrong(lists(&[], &[1], &[2]), 0).starts_with("e0 is lost, and what was pushed after"));
+        assert!(wrong(lists(&[], &[0], &[1, 2]), STRICT).starts_with("e1 lies in r0 again"));
+        assert!(wrong(lists(&[0], &[1], &[2]), STRICT).contains("1 elements went from r1 unasked"));
+    }
+
+    #[test]
+    fn what_nobody_could_rely_on_may_go_back() {
+        let relay = three();
+        for left in [lists(&[], &[0], &[1, 2]), lists(&[], &[], &[0, 1, 2]), lists(&[], &[], &[0])] {
+            assert_eq!(relay.check(&left, 15), Ok(()), "{left:?}");
+        }
+        assert!(relay.check(&lists(&[], &[], &[0, 1, 2]), 21).expect_err("told at 20").starts_with("e0 lies in r0"));
+    }
+
+    #[test]
+    fn what_a_crash_has_left_stays() {
+        let mut relay = three();
+        relay.begin_life(&lists(&[], &[0], &[1, 2]), 30);
+        assert!(relay.was_handed(b"$2\r\ne0\r\n", 0, 40).expect_err("it went before").contains("went from r0"));
+        assert!(relay.check(&lists(&[], &[], &[0, 1, 2]), 0).expect_err("it is on disk").starts_with("e0 lies in r0"));
+        relay.begin_life(&lists(&[], &[0], &[]), 50);
+        assert!(relay.check(&lists(&[], &[0], &[1, 2]), 0).expect_err("they are lost").contains("it was lost"));
+        assert!(relay.check(&lists(&[], &[], &[]), 0).expect_err("it is on disk").contains("after the last crash"));
+    }
 }
