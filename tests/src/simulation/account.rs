@@ -149,7 +149,7 @@ impl Account {
                 && (push.durable
                     || push.replied.is_some_and(|replied| replied < covered)
                     || together.contains(&push.first)
-                    || there.iter().any(|later| follows(later)))
+                    || there.iter().any(follows))
         };
         (0..self.pushes.len()).filter(survived).collect()
     }
