@@ -52,7 +52,7 @@ fn elements_that_are_waited_for_go_to_one_client_each_in_order() {
 
 #[test]
 fn elements_that_are_handed_on_keep_their_order() {
-    check("keep_their_order", 300, QUEUE, run_relay);
+    check("keep_their_order", 150, QUEUE, run_relay);
 }
 
 /// How shards may log; a disk takes its time.
@@ -86,7 +86,7 @@ fn elements_that_are_logged_go_to_one_client_each_in_order() {
 
 #[test]
 fn elements_that_are_handed_on_and_logged_keep_their_order() {
-    check_with_logs("handed_on_and_logged", 100, QUEUE, run_relay);
+    check_with_logs("handed_on_and_logged", 50, QUEUE, run_relay);
 }
 
 /// Some of the first seeds notice a planted fault.
