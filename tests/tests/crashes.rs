@@ -1,48 +1,30 @@
 //! Seeds drive shards that log to a disk; processes die, power fails, and what is on the disk lives again, on as many shards or others.
 //!
 //! `KORA_SEEDS=1000000 cargo test --release -p kora-tests --test crashes` runs a million of each; a failing seed is replayed with
-//! `KORA_SEED=n cargo test -p kora-tests --test crashes NAME`, and tells every move with `KORA_TRACE=1`.
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
+//! `KORA_SEED=n cargo test -p kora-tests --test crashes NAME`, and tells every move with `KORA_TRACE=1`. [`seeds`] says which seeds are run.
 
 use kora_runtime::config::AppendFsync;
 use kora_runtime::shard::fault::Fault;
 use kora_tests::simulation::append::run_append;
 use kora_tests::simulation::bank::run_bank;
 use kora_tests::simulation::disk::StoreFault;
+use kora_tests::simulation::queue::run_queue;
+use kora_tests::simulation::relay::run_relay;
+use kora_tests::simulation::seeds::{self, story};
 use kora_tests::simulation::{Shape, run_seed};
 
 type Run = fn(u64, Shape) -> Result<(), String>;
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
-}
-
-/// Runs one seed. A shard that panics is as wrong as a reply.
-fn story(run: Run, seed: u64, shape: Shape) -> Result<(), String> {
-    let shape = Shape { shards: [4, 2, 3, 8, 1, 4, 5, 2, 6, 7][(seed % 10) as usize], ..shape };
-    catch_unwind(AssertUnwindSafe(|| run(seed, shape))).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        Err(format!("panicked: {}", text.unwrap_or_default()))
-    })
-}
-
 /// Runs `seeds` seeds, or what the environment says, by each way to log.
 fn check(name: &str, seeds: u64, shape: Shape, run: Run) {
-    let seeds = number("KORA_SEED").map_or(0..number("KORA_SEEDS").unwrap_or(seeds), |seed| seed..seed + 1);
-    for seed in seeds {
-        for log in [AppendFsync::Always, AppendFsync::EverySec, AppendFsync::No] {
-            if let Err(error) = story(run, seed, Shape { log: Some(log), ..shape }) {
-                let replay = format!("KORA_SEED={seed} cargo test -p kora-tests --test crashes {name}");
-                panic!("seed {seed}, {log:?}: {error}\nreplay: {replay}");
-            }
-        }
-    }
+    let logs = [AppendFsync::Always, AppendFsync::EverySec, AppendFsync::No];
+    seeds::check(&format!("crashes {name}"), seeds, &logs.map(|log| Shape { log: Some(log), ..shape }), run);
 }
 
 const BANK: Shape = Shape { shards: 4, clients: 5, commands: 15, fault: None, log: None, lives: 4, store_fault: None };
 const APPEND: Shape = Shape { clients: 6, commands: 20, ..BANK };
+const QUEUE: Shape = Shape { clients: 8, commands: 12, ..BANK };
+const RELAY: Shape = Shape { clients: 8, commands: 12, ..BANK };
 const MIXED: Shape = Shape { clients: 4, commands: 6, lives: 3, ..BANK };
 
 fn bank(seed: u64, shape: Shape) -> Result<(), String> {
@@ -65,6 +47,16 @@ fn histories_with_crashes_in_them_are_strictly_serialisable() {
 }
 
 #[test]
+fn elements_that_are_waited_for_are_in_one_place_after_every_crash() {
+    check("one_place", 60, QUEUE, run_queue);
+}
+
+#[test]
+fn elements_that_are_handed_on_never_go_back() {
+    check("handed_on", 60, RELAY, run_relay);
+}
+
+#[test]
 fn segments_are_not_removed_for_others_that_are_not_on_disk() {
     for (run, seed, shape) in [(bank as Run, 122, BANK), (run_append, 150, APPEND)] {
         assert_eq!(story(run, seed, Shape { log: Some(AppendFsync::No), ..shape }), Ok(()), "seed {seed}");
@@ -73,30 +65,38 @@ fn segments_are_not_removed_for_others_that_are_not_on_disk() {
 
 /// Some of the first thousand seeds notice a planted fault.
 fn noticed(log: AppendFsync, shape: Shape, run: Run) {
-    let shape = Shape { log: Some(log), ..shape };
-    let found = (0..1000).find(|&seed| story(run, seed, shape).is_err());
-    assert!(found.is_some(), "1000 seeds did not notice {shape:?}");
+    seeds::noticed(1000, Shape { log: Some(log), ..shape }, run);
 }
 
 #[test]
 fn replies_that_do_not_wait_for_the_disk_are_noticed() {
-    noticed(AppendFsync::Always, Shape { fault: Some(Fault::EarlyReplies), ..APPEND }, run_append);
+    for (shape, run) in [(APPEND, run_append as Run), (QUEUE, run_queue), (RELAY, run_relay)] {
+        noticed(AppendFsync::Always, Shape { fault: Some(Fault::EarlyReplies), ..shape }, run);
+    }
 }
 
 #[test]
 fn transactions_that_end_before_all_records_are_written_are_noticed() {
-    noticed(AppendFsync::EverySec, Shape { fault: Some(Fault::EarlyFinish), ..APPEND }, run_append);
+    for (shape, run) in [(APPEND, run_append as Run), (QUEUE, run_queue), (RELAY, run_relay)] {
+        noticed(AppendFsync::EverySec, Shape { fault: Some(Fault::EarlyFinish), ..shape }, run);
+    }
 }
 
 #[test]
 fn parts_that_are_not_logged_are_noticed() {
-    noticed(AppendFsync::Always, Shape { fault: Some(Fault::UnloggedPart), ..APPEND }, run_append);
     noticed(AppendFsync::No, Shape { fault: Some(Fault::UnloggedPart), ..BANK }, bank);
+    for (shape, run) in [(APPEND, run_append as Run), (QUEUE, run_queue), (RELAY, run_relay)] {
+        for log in [AppendFsync::Always, AppendFsync::EverySec] {
+            noticed(log, Shape { fault: Some(Fault::UnloggedPart), ..shape }, run);
+        }
+    }
 }
 
 #[test]
 fn stores_that_do_things_in_the_wrong_order_are_noticed() {
     for fault in [StoreFault::UnsyncedSnapshot, StoreFault::EarlyRetirement, StoreFault::EarlySync] {
-        noticed(AppendFsync::Always, Shape { store_fault: Some(fault), ..APPEND }, run_append);
+        for (shape, run) in [(APPEND, run_append as Run), (QUEUE, run_queue), (RELAY, run_relay)] {
+            noticed(AppendFsync::Always, Shape { store_fault: Some(fault), ..shape }, run);
+        }
     }
 }

@@ -1,42 +1,24 @@
 //! Seeds drive one to eight shards with shuffled mailboxes; what clients see must be as if commands and transactions ran one after another.
 //!
 //! `KORA_SEEDS=1000000 cargo test --release -p kora-tests --test simulation` runs a million of each; a failing seed is replayed with
-//! `KORA_SEED=n cargo test -p kora-tests --test simulation NAME`, and tells every move with `KORA_TRACE=1`.
+//! `KORA_SEED=n cargo test -p kora-tests --test simulation NAME`, and tells every move with `KORA_TRACE=1`. [`seeds`] says which seeds are run.
 
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kora_runtime::config::AppendFsync;
 use kora_runtime::shard::fault::Fault;
 use kora_tests::simulation::append::run_append;
 use kora_tests::simulation::bank::run_bank;
 use kora_tests::simulation::queue::run_queue;
+use kora_tests::simulation::relay::run_relay;
+use kora_tests::simulation::seeds::{self, number, story};
 use kora_tests::simulation::{Shape, run_seed};
 
 type Run = fn(u64, Shape) -> Result<(), String>;
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
-}
-
-/// Runs one seed. A shard that panics is as wrong as a reply.
-fn story(run: impl Fn(u64, Shape) -> Result<(), String>, seed: u64, shape: Shape) -> Result<(), String> {
-    catch_unwind(AssertUnwindSafe(|| run(seed, shape))).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        Err(format!("panicked: {}", text.unwrap_or_default()))
-    })
-}
-
 /// Runs `seeds` seeds, or what the environment says, on one to eight shards.
 fn check(name: &str, seeds: u64, shape: Shape, run: impl Fn(u64, Shape) -> Result<(), String>) {
-    let seeds = number("KORA_SEED").map_or(0..number("KORA_SEEDS").unwrap_or(seeds), |seed| seed..seed + 1);
-    for seed in seeds {
-        let shape = Shape { shards: [4, 2, 3, 8, 1, 4, 5, 2, 6, 7][(seed % 10) as usize], ..shape };
-        if let Err(error) = story(&run, seed, shape) {
-            panic!("seed {seed}: {error}\nreplay: KORA_SEED={seed} cargo test -p kora-tests --test simulation {name}");
-        }
-    }
+    seeds::check(&format!("simulation {name}"), seeds, &[shape], run);
 }
 
 #[test]
@@ -68,15 +50,17 @@ fn elements_that_are_waited_for_go_to_one_client_each_in_order() {
     check("waited_for", 800, Shape { clients: 8, commands: 10, ..Shape::default() }, run_queue);
 }
 
+#[test]
+fn elements_that_are_handed_on_keep_their_order() {
+    check("keep_their_order", 150, QUEUE, run_relay);
+}
+
 /// How shards may log; a disk takes its time.
 const LOGS: [AppendFsync; 3] = [AppendFsync::Always, AppendFsync::EverySec, AppendFsync::No];
 
 fn check_with_logs(name: &str, seeds: u64, shape: Shape, run: impl Fn(u64, Shape) -> Result<(), String>) {
-    for log in LOGS {
-        check(name, seeds, Shape { log: Some(log), ..shape }, |seed, shape| {
-            run(seed, shape).map_err(|error| format!("{log:?}: {error}"))
-        });
-    }
+    let shapes = LOGS.map(|log| Shape { log: Some(log), ..shape });
+    seeds::check(&format!("simulation {name}"), seeds, &shapes, run);
 }
 
 #[test]
@@ -100,11 +84,14 @@ fn elements_that_are_logged_go_to_one_client_each_in_order() {
     check_with_logs("elements_that_are_logged", 200, QUEUE, run_queue);
 }
 
-/// The first of `seeds` seeds that notices a planted fault.
+#[test]
+fn elements_that_are_handed_on_and_logged_keep_their_order() {
+    check_with_logs("handed_on_and_logged", 50, QUEUE, run_relay);
+}
+
+/// Some of the first seeds notice a planted fault.
 fn noticed(fault: Fault, seeds: u64, shape: Shape, run: Run) {
-    let shape = Shape { fault: Some(fault), ..shape };
-    let found = (0..seeds).find(|&seed| story(run, seed, shape).is_err());
-    assert!(found.is_some(), "{seeds} seeds did not notice {fault:?}");
+    seeds::noticed(seeds, Shape { fault: Some(fault), ..shape }, run);
 }
 
 const QUEUE: Shape = Shape { shards: 4, clients: 8, commands: 10, fault: None, log: None, lives: 0, store_fault: None };
@@ -148,7 +135,8 @@ fn waiters_that_one_owner_does_not_know_are_noticed() {
 
 #[test]
 fn a_seed_always_tells_the_same_story() {
-    let runs: [(Run, Shape); 3] = [(run_seed, Shape::default()), (run_queue, QUEUE), (run_append, QUEUE)];
+    let runs: [(Run, Shape); 4] =
+        [(run_seed, Shape::default()), (run_queue, QUEUE), (run_append, QUEUE), (run_relay, QUEUE)];
     for (run, shape) in runs {
         let shape = Shape { fault: Some(Fault::EarlyRelease), ..shape };
         for seed in 0..20 {

@@ -10,9 +10,11 @@
 //! | [`append`] | long histories of transactions: no circle among them |
 //! | [`bank`] | transfers with and without WATCH: every reader sees the same sum |
 //! | [`queue`] | clients that wait: no element lost, doubled or out of turn |
+//! | [`relay`] | clients that wait hand elements on from list to list: all are there, in order, and none goes back |
 //!
 //! With [`Shape::log`] the shards log, and the beginning and the end of each sync are moves like others ([`log`]).
 
+pub mod account;
 pub mod append;
 pub mod bank;
 pub mod check;
@@ -24,6 +26,8 @@ pub mod mixed;
 pub mod model;
 pub mod queue;
 pub mod rebirth;
+pub mod relay;
+pub mod seeds;
 pub mod world;
 
 use kora_runtime::config::AppendFsync;
@@ -124,4 +128,9 @@ fn text_of(reply: &[u8]) -> String {
     let first = lines.next().unwrap_or_default();
     if first.starts_with('$') { lines.next().unwrap_or_default() } else { first.get(1..).unwrap_or_default() }
         .to_owned()
+}
+
+/// The number of an element, which is pushed as an `e` and its number.
+fn number_of_element(text: &str) -> Result<usize, String> {
+    text.strip_prefix('e').and_then(|digits| digits.parse().ok()).ok_or_else(|| format!("{text} is no element"))
 }

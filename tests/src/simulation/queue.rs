@@ -1,43 +1,39 @@
 //! Queues: producers push unique elements, consumers wait for them.
 //!
-//! Owns: what both send, and the account of every element: who got it, where it lies, in which order. Refuses to know: how waiting works.
-//! Start at [`run_queue`].
+//! Owns: what both send, what their replies say of elements, who waits longer than whom. Refuses to know: how waiting works; which contents follow from
+//! what was said, which is for the [`Account`]. Start at [`run_queue`].
 //!
 //! Every second seed is *orderly*: elements are appended at one end and waited for at the other, so that what is pushed earlier has to be delivered earlier, and
 //! of two clients that wait for the same key the one that waits longer has to be served first. The other seeds also push and pop at both ends, move
 //! elements between lists and exchange the databases.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use kora_runtime::config::AppendFsync;
 use kora_runtime::random::Random;
 use kora_runtime::resp::value::{array_elements, is_null};
 
+use super::account::{Account, Contents, OpenPop};
 use super::drive::{Chaos, Words, Workload, drive, words};
+use super::rebirth::Crash;
 use super::world::World;
-use super::{Shape, text_of};
+use super::{Shape, number_of_element, text_of};
 
 const KEYS: u64 = 3;
-/// Elements that one pop takes at most.
-const POPPED_MAX: usize = 2;
-
-/// One element on its way in.
-#[derive(Debug, Clone)]
-struct Push {
-    /// The list that it was appended to, when it was appended directly.
-    key: Option<String>,
-    invoked: u64,
-    replied: Option<u64>,
-}
 
 /// What a client has under way.
 #[derive(Debug, Clone, Default)]
 enum Sent {
     #[default]
     Other,
-    Pushes(Vec<u64>),
+    Pushes {
+        elements: Vec<usize>,
+        /// The reply that acknowledges them.
+        reply: usize,
+    },
     Pop {
         db: u64,
         keys: Vec<String>,
+        /// Elements that it takes out at most.
+        count: usize,
     },
 }
 
@@ -46,22 +42,15 @@ struct Queue {
     left: Vec<usize>,
     producers: usize,
     sent: Vec<Sent>,
-    /// Elements are numbered as they are sent.
-    pushes: Vec<Push>,
-    /// When each element was delivered; what a session still had when its connection ended came at some time before.
-    delivered: BTreeMap<u64, Option<u64>>,
+    account: Account,
     /// Since when a client has been seen waiting, until its reply comes.
     waiting_since: Vec<Option<u64>>,
-    /// Clients that went while a pop of theirs was under way. Where replies wait for disks, what it took has gone with them.
-    went_popping: usize,
-}
-
-fn number(element: &str) -> Result<u64, String> {
-    element.strip_prefix('e').and_then(|digits| digits.parse().ok()).ok_or_else(|| format!("{element} is no element"))
+    /// How the shards log.
+    log: Option<AppendFsync>,
 }
 
 /// The elements in a reply to a pop.
-fn popped(command: &str, reply: &[u8]) -> Result<Vec<u64>, String> {
+fn popped(command: &str, reply: &[u8]) -> Result<Vec<usize>, String> {
     if is_null(reply) || reply.starts_with(b"-UNBLOCKED ") {
         return Ok(Vec::new());
     }
@@ -69,26 +58,24 @@ fn popped(command: &str, reply: &[u8]) -> Result<Vec<u64>, String> {
         array_elements(reply).ok_or_else(|| format!("{command} replied {}", reply.escape_ascii()))?.collect();
     let Some(&second) = parts.get(1) else { return Err(format!("{command} replied {}", reply.escape_ascii())) };
     match array_elements(second) {
-        Some(several) => several.map(|element| number(&text_of(element))).collect(),
-        None => Ok(vec![number(&text_of(second))?]),
+        Some(several) => several.map(|element| number_of_element(&text_of(element))).collect(),
+        None => Ok(vec![number_of_element(&text_of(second))?]),
     }
 }
 
 impl Queue {
-    fn element(&mut self, key: Option<&str>, invoked: u64, into: &mut Vec<u64>) -> String {
-        let number = self.pushes.len() as u64;
-        self.pushes.push(Push { key: key.map(str::to_owned), invoked, replied: None });
-        into.push(number);
-        format!("e{number}")
-    }
-
     fn produce(&mut self, client: usize, time: u64, random: &mut Random, world: &World) -> Vec<String> {
         let mut key = || format!("q{}", random.below(KEYS));
         let (one, other) = (key(), key());
         let mut elements = Vec::new();
-        let mut add = |queue: &mut Self, key: Option<&str>| queue.element(key, time, &mut elements);
+        let choice = random.below(if self.orderly { 11 } else { 15 });
+        let mut add = |queue: &mut Self, key: Option<&str>| {
+            let number = queue.account.push(elements.first().copied(), key, choice == 9, time);
+            elements.push(number);
+            format!("e{number}")
+        };
         let own = format!("p{client}");
-        let lines = match random.below(if self.orderly { 11 } else { 15 }) {
+        let lines = match choice {
             0..=3 => vec![format!("RPUSH {one} {}", add(self, Some(&one)))],
             4 => vec![format!("RPUSH {one} {} {}", add(self, Some(&one)), add(self, Some(&one)))],
             5 | 6 => {
@@ -117,7 +104,8 @@ impl Queue {
             ],
             _ => vec!["SWAPDB 0 1".to_owned()],
         };
-        self.sent[client] = if elements.is_empty() { Sent::Other } else { Sent::Pushes(elements) };
+        let reply = usize::from(!self.orderly) + if lines[0] == "MULTI" { lines.len() - 1 } else { 0 };
+        self.sent[client] = if elements.is_empty() { Sent::Other } else { Sent::Pushes { elements, reply } };
         lines
     }
 
@@ -132,11 +120,11 @@ impl Queue {
             7 => (vec![one.clone(), other.clone()], format!("BRPOP {one} {other} {timeout}")),
             8 => (vec![one.clone(), other.clone()], format!("BLMPOP {timeout} 2 {one} {other} RIGHT COUNT 2")),
             _ => {
-                self.sent[client] = Sent::Pop { db, keys: vec![one.clone()] };
+                self.sent[client] = Sent::Pop { db, keys: vec![one.clone()], count: 0 };
                 return format!("BLMOVE {one} {other} LEFT RIGHT {timeout}");
             }
         };
-        self.sent[client] = Sent::Pop { db, keys };
+        self.sent[client] = Sent::Pop { db, keys, count: if line.ends_with("COUNT 2") { 2 } else { 1 } };
         line
     }
 
@@ -148,27 +136,6 @@ impl Queue {
             let longer = self.waiting_since[other].is_some_and(|earlier| earlier < since);
             if longer && matches!(waits, Sent::Pop { keys: theirs, .. } if theirs == keys) && world.is_waiting(other) {
                 return Err(format!("client {client} was served at {keys:?} before {other}, who waits longer"));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_order(&self) -> Result<(), String> {
-        for (later, &at) in &self.delivered {
-            let later_push = &self.pushes[*later as usize];
-            let earlier = self.pushes.iter().enumerate().filter(|(number, push)| {
-                let before = push.replied.is_some_and(|replied| replied < later_push.invoked)
-                    || push.invoked == later_push.invoked && (*number as u64) < *later && push.replied.is_some();
-                later_push.key.is_some() && push.key == later_push.key && before
-            });
-            for (earlier, push) in earlier {
-                let delivered = self.delivered.get(&(earlier as u64));
-                if delivered.is_none_or(|before| before.zip(at).is_some_and(|(before, at)| before > at)) {
-                    return Err(format!(
-                        "e{later} was delivered before e{earlier}, pushed to {:?} before it",
-                        push.key
-                    ));
-                }
             }
         }
         Ok(())
@@ -192,21 +159,19 @@ impl Workload for Queue {
         let last = replies.last().map_or(&b""[..], Vec::as_slice);
         match &self.sent[client] {
             Sent::Other => {}
-            Sent::Pushes(elements) => {
+            Sent::Pushes { elements, .. } => {
                 if last.starts_with(b"-") && !last.starts_with(b"-ERR no such key") {
                     return Err(format!("a push was refused: {}", last.escape_ascii()));
                 }
-                elements.iter().for_each(|element| self.pushes[*element as usize].replied = Some(time));
+                elements.iter().for_each(|element| self.account.acknowledged(*element, time));
             }
             Sent::Pop { keys, .. } => {
                 // What BLMOVE replies still lies in a list.
                 let moved = last.starts_with(b"$");
                 let elements = if moved { Vec::new() } else { popped(&format!("a pop of {keys:?}"), last)? };
                 for element in elements {
-                    let at = world.is_connected(client).then_some(time);
-                    if let Some(before) = self.delivered.insert(element, at) {
-                        return Err(format!("e{element} was delivered at {before:?} and at {at:?}"));
-                    }
+                    // What a session still had when its connection ended came at some time before.
+                    self.account.delivered(element, time, world.is_connected(client))?;
                     self.check_turn(client, world)?;
                 }
             }
@@ -216,10 +181,25 @@ impl Workload for Queue {
         Ok(())
     }
 
-    fn gone(&mut self, client: usize, _: u64, _: &[Vec<u8>]) -> Result<(), String> {
-        self.went_popping += usize::from(matches!(self.sent[client], Sent::Pop { .. }));
-        self.sent[client] = Sent::Other;
+    fn gone(&mut self, client: usize, time: u64, replies: &[Vec<u8>]) -> Result<(), String> {
+        match std::mem::take(&mut self.sent[client]) {
+            // Where replies wait for disks, what a pop took has gone with its client.
+            Sent::Pop { keys, count, .. } if self.log.is_some() => self.account.leave_open(OpenPop { keys, count }),
+            Sent::Pushes { elements, reply } if reply < replies.len() => {
+                elements.iter().for_each(|element| self.account.acknowledged(*element, time));
+            }
+            _ => {}
+        }
         self.waiting_since[client] = None;
+        Ok(())
+    }
+
+    fn reborn(&mut self, time: u64, crash: Crash, world: &mut World) -> Result<(), String> {
+        let rest = at_rest(world, self.left.len())?;
+        let strict = self.log == Some(AppendFsync::Always) || !crash.power;
+        let covered = if strict { u64::MAX } else { crash.covered };
+        self.account.check(&rest, covered).map_err(|why| format!("{why}\nafter {crash:?}"))?;
+        self.account.begin_life(&rest, time);
         Ok(())
     }
 
@@ -233,16 +213,19 @@ impl Workload for Queue {
 }
 
 /// The elements that lie in lists and sorted sets, by database and key.
-fn at_rest(world: &mut World, admin: usize) -> Result<BTreeMap<(u64, String), Vec<u64>>, String> {
-    let mut found = BTreeMap::new();
+fn at_rest(world: &mut World, admin: usize) -> Result<Contents, String> {
+    let mut found = Contents::new();
     for db in 0..2 {
         world.ask(admin, &words(&format!("SELECT {db}")));
         let keys = world.ask(admin, &words("KEYS *"));
         for key in array_elements(&keys).into_iter().flatten().map(text_of) {
             let command = if key.starts_with('z') { "ZRANGE" } else { "LRANGE" };
             let elements = world.ask(admin, &words(&format!("{command} {key} 0 -1")));
-            let elements: Result<Vec<u64>, String> =
-                array_elements(&elements).into_iter().flatten().map(|element| number(&text_of(element))).collect();
+            let elements: Result<Vec<usize>, String> = array_elements(&elements)
+                .into_iter()
+                .flatten()
+                .map(|element| number_of_element(&text_of(element)))
+                .collect();
             found.insert((db, key), elements?);
         }
     }
@@ -256,22 +239,21 @@ fn at_rest(world: &mut World, admin: usize) -> Result<BTreeMap<(u64, String), Ve
 pub fn run_queue(seed: u64, shape: Shape) -> Result<(), String> {
     let mut random = Random::new(seed);
     let admin = shape.clients;
-    let mut world = World::new(seed, Shape { clients: shape.clients + 1, ..shape });
+    let mut world = World::with_lives(seed, Shape { clients: shape.clients + 1, ..shape })?;
     let mut queue = Queue {
         orderly: seed.is_multiple_of(2),
+        account: Account::new(seed.is_multiple_of(2)),
         left: vec![shape.commands; shape.clients],
         producers: shape.clients / 2,
         sent: vec![Sent::Other; shape.clients],
-        pushes: Vec::new(),
-        delivered: BTreeMap::new(),
         waiting_since: vec![None; shape.clients],
-        went_popping: 0,
+        log: shape.log,
     };
-    let chaos = Chaos { disconnects: if seed % 4 < 2 { 8 } else { 0 }, time: 20, lives: 0 };
+    let chaos = Chaos { disconnects: if seed % 4 < 2 { 8 } else { 0 }, time: 20, lives: shape.lives };
     let waiting = drive(&mut world, shape.clients, &mut random, chaos, &mut queue)?;
     let rest = at_rest(&mut world, admin)?;
     for client in &waiting {
-        let Sent::Pop { db, keys } = &queue.sent[*client] else {
+        let Sent::Pop { db, keys, .. } = &queue.sent[*client] else {
             return Err(format!("client {client} was never answered: {:?}", queue.sent[*client]));
         };
         if let Some(key) = keys.iter().find(|key| rest.contains_key(&(*db, (*key).clone()))) {
@@ -286,20 +268,7 @@ pub fn run_queue(seed: u64, shape: Shape) -> Result<(), String> {
     if at_rest(&mut world, admin)? != rest {
         return Err("clients that went while they waited took something with them".to_owned());
     }
-    let mut lying = BTreeSet::new();
-    for element in rest.into_values().flatten() {
-        if !lying.insert(element) || queue.delivered.contains_key(&element) {
-            return Err(format!("e{element} is there twice, or was delivered and is still there"));
-        }
-    }
-    // Where replies wait until all logs have the transaction, a client may go after an element was taken for it.
-    let mut may_be_lost = if shape.log.is_some() { queue.went_popping * POPPED_MAX } else { 0 };
-    for (number, push) in queue.pushes.iter().enumerate() {
-        let number = number as u64;
-        if push.replied.is_some() && !lying.contains(&number) && !queue.delivered.contains_key(&number) {
-            may_be_lost = may_be_lost.checked_sub(1).ok_or_else(|| format!("e{number} is lost: {push:?}"))?;
-        }
-    }
-    // They come in another order, too, than that in which elements were taken.
-    if queue.orderly && shape.log.is_none() { queue.check_order() } else { Ok(()) }
+    queue.account.check(&rest, u64::MAX)?;
+    // Where replies wait for disks, they come in another order, too, than that in which elements were taken.
+    if queue.orderly && shape.log.is_none() { queue.account.check_order() } else { Ok(()) }
 }
