@@ -90,6 +90,8 @@ enum Move {
     Deliver(usize, usize),
     EndTick(usize),
     Wake(usize),
+    /// With `always`, records of several ticks are written together.
+    Write(usize),
     Sync(usize),
     Save(usize),
     Disk(DiskMove),
@@ -286,11 +288,14 @@ impl World {
             !self.in_tick[*at]
                 && self.shards[*at].next_deadline_ms().is_some_and(|deadline_ms| deadline_ms <= self.now_ms)
         };
+        let written = |at: &usize| !self.in_tick[*at] && self.gathers(*at) && self.shards[*at].has_log();
+        let writes = shards.clone().filter(written).map(Move::Write);
         let saving = shards.clone().filter(|&at| self.shards[at].is_saving()).map(Move::Save);
         let syncs = (0..self.logs.len()).filter(|&at| self.logs[at].may_sync()).map(Move::Sync);
         ticks
             .chain(arrivals)
             .chain(shards.clone().filter(due).map(Move::Wake))
+            .chain(writes)
             .chain(syncs)
             .chain(saving)
             .chain(on_disk)
@@ -339,6 +344,7 @@ impl World {
                     self.shards[at].log_synced(lsn);
                 }
             }
+            Move::Write(at) => self.write_gathered(at),
             Move::Sync(at) if !self.logs[at].is_syncing() => self.logs[at].begin_sync(),
             Move::Sync(at) => {
                 let Some(lsn) = self.logs[at].end_sync() else { return };
@@ -349,8 +355,19 @@ impl World {
         }
     }
 
-    /// Writes what a shard has logged in this tick.
+    /// Whether what a shard logs may be left for later ticks: nothing that tells of it leaves the shard before.
+    fn gathers(&self, at: usize) -> bool {
+        self.shards[at].core().config.appendfsync == AppendFsync::Always
+    }
+
+    /// Writes what a shard has logged in this tick, if that is the time.
     fn write_log(&mut self, at: usize) {
+        if !self.gathers(at) {
+            self.write_gathered(at);
+        }
+    }
+
+    fn write_gathered(&mut self, at: usize) {
         if self.shards[at].has_log() {
             let batch = self.shards[at].take_log(Batch::default());
             self.trace(|| format!("{at} writes {} records, of which {} is settled", batch.count, batch.settled_lsn));
