@@ -277,11 +277,13 @@ impl Driver {
         if self.alarm_ms.replace(alarm_ms) != alarm_ms {
             self.alarm_changed.notify_one();
         }
-        if shard.takes_sync() {
-            drop(shard);
-            drop(dirty);
+        let takes_sync = shard.takes_sync();
+        drop(shard);
+        drop(dirty);
+        if takes_sync {
             self.sync_log();
         }
+        self.make_way_for_sync();
     }
 
     /// Flushes whenever a tick asks for it.

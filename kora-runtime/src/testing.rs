@@ -117,10 +117,15 @@ impl TestShard {
 
     /// As [`TestShard::run`], for a client of [`TestShard::connect`]. Empty when it waits.
     pub fn run_for(&mut self, client: u32, command: &str) -> String {
+        self.send(client, command);
+        self.replies_of(client)
+    }
+
+    /// Runs a command and leaves its reply where it is.
+    pub fn send(&mut self, client: u32, command: &str) {
         self.shard.begin_tick(self.now_ms);
         self.shard.input(client).extend_from_slice(format!("{command}\r\n").as_bytes());
         self.shard.run(client);
-        self.replies_of(client)
     }
 
     /// What a client has got since its last command.

@@ -38,17 +38,13 @@ from harness import MIB, TARGET, Process, ServerError, Wire, free_port, wait_unt
 from openloop import OpenLoop  # noqa: E402
 
 REDIS = (
-    "redis-server --port {port} --dir {dir} {flags} --aof-use-rdb-preamble no --auto-aof-rewrite-percentage 0"
-    " --daemonize no"
+    "redis-server --port {port} --dir {dir} {flags} --aof-use-rdb-preamble no --daemonize no"
 )
 KORA = os.path.join(TARGET, "release", "kora-server") + " --port {port} --dir {dir} --shards {shards} {flags}"
 
-MODES = {
-    "none": '--save "" --appendonly no',
-    "no": '--save "" --appendonly yes --appendfsync no',
-    "everysec": '--save "" --appendonly yes --appendfsync everysec',
-    "always": '--save "" --appendonly yes --appendfsync always',
-}
+LOGGED = '--save "" --auto-aof-rewrite-percentage 0 --appendonly yes --appendfsync '
+"""No snapshots by themselves: they would fall into some runs and not into others."""
+MODES = {"none": '--save "" --appendonly no', **{mode: LOGGED + mode for mode in ("no", "everysec", "always")}}
 SOURCES = {"snapshot": "none", "log": "everysec"}
 """What a start loads from, and the mode that writes it."""
 

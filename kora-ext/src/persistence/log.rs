@@ -6,8 +6,8 @@
 //! The shard's thread writes, a thread of the log's own syncs, so that a shard runs on while a sync is under way. While one takes long, what is logged waits
 //! in memory instead of in `write`, which a busy disk may block; the wait is bounded, and so is what a full disk makes us keep.
 //!
-//! - `always`: a sync begins when the shard has nothing else to do or something has waited long enough, and none is under way; what comes meanwhile
-//!   goes with the next. Nothing has to be written before that, so records stay with the shard until then.
+//! - `always`: a sync begins when something was logged and none is under way; what comes meanwhile goes with the next. Nothing has to be written before
+//!   that, so records stay with the shard until then.
 //! - `everysec`: a sync begins every second. `no`: the system decides, but for the end.
 
 use std::collections::VecDeque;

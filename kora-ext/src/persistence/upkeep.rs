@@ -18,8 +18,6 @@ use super::log::{Done, ShardLog};
 use super::store::{Fatal, Store};
 use crate::driver::{Driver, Mail, Outlet};
 
-/// With `always`, how long a busy shard lets replies gather for one sync. In the order of a fast disk's sync, so that waiting costs less than it saves.
-const GATHER: Duration = Duration::from_micros(300);
 /// How long slices of a snapshot run before others on the thread have their turn.
 const SAVING_TURN: Duration = Duration::from_micros(200);
 /// How long they have it then. A thread that never rests loses its precedence with the system's scheduler, and its clients wait for others' turns.
@@ -60,26 +58,15 @@ impl Driver {
         }
     }
 
-    /// With `always`: has what was logged synced, as soon as the shard has nothing else to do or the first of it has waited for [`GATHER`]. A sync
-    /// that begins at once would have fewer replies wait for it, and a shard that is busy would do little but sync.
+    /// With `always`: has what was logged synced whenever no sync is under way. What comes while one is goes with the next, so a busy shard syncs for many
+    /// clients at once, and an idle one at once.
     pub(crate) async fn commit_forever(self: Rc<Self>) {
         loop {
             self.gathering.notified().await;
-            if !self.log.borrow().as_ref().is_some_and(ShardLog::may_sync) {
-                // The end of the sync under way comes here again.
-                continue;
+            // The end of the sync under way comes here again.
+            if self.log.borrow().as_ref().is_some_and(ShardLog::may_sync) {
+                self.sync_log();
             }
-            let began = Instant::now();
-            let mut gathered = self.look(Shard::log_bytes);
-            loop {
-                // What has come in meanwhile runs first.
-                tokio::task::yield_now().await;
-                let before = std::mem::replace(&mut gathered, self.look(Shard::log_bytes));
-                if before == gathered || began.elapsed() >= GATHER {
-                    break;
-                }
-            }
-            self.sync_log();
         }
     }
 
@@ -137,6 +124,15 @@ impl Driver {
         }
     }
 
+    /// Lets the log's thread run where it shares a core with this one and clients wait for it: otherwise it waits for the end of this one's turn, which is far
+    /// longer than a sync takes.
+    #[inline]
+    pub(crate) fn make_way_for_sync(&self) {
+        if self.log.borrow().as_ref().is_some_and(|log| log.policy() == AppendFsync::Always && !log.may_sync()) {
+            std::thread::yield_now();
+        }
+    }
+
     /// Writes everything and asks for a sync now, whatever the setting.
     pub(crate) fn sync_log(&self) {
         self.write_all();
@@ -144,6 +140,7 @@ impl Driver {
             log.sync();
             self.tell_trouble(log);
         }
+        self.make_way_for_sync();
     }
 
     /// Writes what has gathered, too.

@@ -124,8 +124,11 @@ impl Shard {
         let Some(open) = self.sessions.get_mut(session as usize).and_then(Option::as_deref_mut) else { return };
         let upto = open.taken_bytes + open.out.len() as u64;
         if open.holds == 0 {
-            open.released_to = open.taken_bytes;
-        } else if open.held_to >= upto {
+            // What was released before and has not gone yet stays released.
+            open.released_to = open.released_to.max(open.taken_bytes);
+            open.held_to = open.released_to;
+        }
+        if open.held_to >= upto {
             return;
         }
         open.holds += 1;
@@ -157,5 +160,37 @@ impl Shard {
     /// True when envelopes are to be sent that have waited.
     pub(super) fn has_released(&self) -> bool {
         !self.held.released.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{AppendFsync, Config};
+    use crate::testing::TestShard;
+
+    /// What of a client's output may go at the end of this tick.
+    fn sendable(shard: &mut TestShard, client: u32) -> usize {
+        let mut dirty = Vec::new();
+        shard.shard().take_dirty(&mut dirty);
+        let waiting = shard.shard().output(client).len();
+        shard.shard().sendable_bytes(client).min(waiting)
+    }
+
+    #[test]
+    fn a_reply_waits_for_its_own_records_and_not_for_later_ones() {
+        let mut shard = TestShard::with(Config { appendfsync: AppendFsync::Always, ..Config::default() });
+        shard.shard().start_log(1);
+        let (first, second) = (shard.connect(), shard.connect());
+        shard.send(first, "SET a 1");
+        assert_eq!(sendable(&mut shard, first), 0, "record 1 is not on disk");
+        shard.send(second, "SET b 1");
+        assert_eq!(sendable(&mut shard, second), 0, "nor is record 2");
+        shard.shard().log_synced(1);
+        assert_eq!((sendable(&mut shard, first), sendable(&mut shard, second)), (5, 0), "+OK");
+        // What comes now may tell of record 2.
+        shard.send(first, "GET b");
+        assert_eq!(sendable(&mut shard, first), 5);
+        shard.shard().log_synced(2);
+        assert_eq!((sendable(&mut shard, first), sendable(&mut shard, second)), (12, 5));
     }
 }
