@@ -161,17 +161,6 @@ impl<C: Caller + 'static> Libraries<C> {
         }
     }
 
-    /// The `engines` part of FUNCTION STATS.
-    pub fn write_engines(&self, reply: &mut ReplyBuf) {
-        reply.map(1);
-        reply.bulk(b"LUA");
-        reply.map(2);
-        reply.bulk(b"libraries_count");
-        reply.integer(self.libraries.len() as i64);
-        reply.bulk(b"functions_count");
-        reply.integer(self.functions.len() as i64);
-    }
-
     /// How many functions there are.
     pub fn functions_len(&self) -> usize {
         self.functions.len()

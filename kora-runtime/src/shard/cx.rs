@@ -17,7 +17,7 @@ use super::gate;
 use super::message::{Call, ShardId, frame_of, write_note};
 use crate::argv::Argv;
 use crate::error::CommandError;
-use crate::keyspace::typed::{INLINE_STRING_BYTES_MAX, Str, Type};
+use crate::keyspace::typed::{INLINE_STRING_BYTES_MAX, Type};
 use crate::keyspace::{Detached, Draft, Entry, Event, Kind};
 use crate::rdb::ValueView;
 use crate::reply::Protocol;
@@ -150,20 +150,9 @@ impl<'s> ShardCx<'s> {
         self.core.listen_anew();
     }
 
-    /// Whether extensions are to hear of changes from now on.
-    pub fn tell_extensions(&mut self, listen: bool) {
-        self.core.extensions_listen = listen;
-        self.core.listen_anew();
-    }
-
     /// 64 random bits.
     pub fn random(&mut self) -> u64 {
         self.core.random.next_u64()
-    }
-
-    /// A random number below `bound`, which is not 0.
-    pub fn random_below(&mut self, bound: u64) -> u64 {
-        self.core.random.below(bound)
     }
 
     /// Finds a live key in a database; one that has expired is removed on the way and told of.
@@ -417,12 +406,6 @@ impl<'s> ShardCx<'s> {
         }
     }
 
-    /// The string at `key`, or `None`; as [`ShardCx::read`].
-    #[inline]
-    pub fn read_string(&mut self, key: &[u8]) -> Result<Option<crate::keyspace::typed::StrRef<'_>>, CommandError> {
-        self.read::<Str>(key)
-    }
-
     /// Says that a key of the selected database changed. Every change of a key is told exactly as Redis would notify it.
     #[inline]
     pub fn changed(&mut self, event: Event, key: &[u8]) {
@@ -460,14 +443,6 @@ impl<'s> ShardCx<'s> {
     /// Removes a collection that has become empty and tells `del`.
     pub fn remove_emptied(&mut self, key: &[u8]) {
         self.remove(key);
-    }
-
-    /// Removes a key that [`ShardCx::write_or_create`] made for a command that then stored nothing: it never was.
-    pub fn remove_unused(&mut self, key: &[u8]) {
-        self.remove_quietly(key);
-        if self.core.listening {
-            self.core.uncreated(self.call.db, key);
-        }
     }
 
     /// When a live key expires: `None` without the key, `Some(None)` without an expiry.
