@@ -23,8 +23,8 @@ use crate::rdb::ValueView;
 use crate::reply::Protocol;
 use crate::resp::number::parse_i64;
 use crate::table::CommandId;
-use crate::types::Big;
 use crate::types::table::Slot;
+use crate::types::{Big, Slab};
 
 /// The context of one command on one shard.
 #[derive(Debug)]
@@ -231,12 +231,13 @@ impl<'s> ShardCx<'s> {
         }
     }
 
-    /// A key's value of type `T` for reading; `None` when the key does not exist.
-    ///
-    /// # Errors
-    /// `WRONGTYPE` when the key holds another type; `Fenced` when a command failed while changing it.
+    /// What `view` makes of a live key's entry and the big values of its database; counted and touched. `None` when the key does not exist.
     #[inline]
-    pub fn read<T: Type>(&mut self, key: &[u8]) -> Result<Option<T::Ref<'_>>, CommandError> {
+    fn read_by<'r, R>(
+        &'r mut self,
+        key: &[u8],
+        view: impl FnOnce(&'r Entry, &'r Slab<Big>) -> Result<R, CommandError>,
+    ) -> Result<Option<R>, CommandError> {
         let found = self.find(key);
         self.count_lookup(found.is_some(), key);
         let Some(slot) = found else { return Ok(None) };
@@ -245,7 +246,16 @@ impl<'s> ShardCx<'s> {
         if entry.is_fenced() {
             return Err(CommandError::Fenced);
         }
-        T::reference(entry, bigs).map(Some).ok_or(CommandError::WrongType)
+        view(entry, bigs).map(Some)
+    }
+
+    /// A key's value of type `T` for reading; `None` when the key does not exist.
+    ///
+    /// # Errors
+    /// `WRONGTYPE` when the key holds another type; `Fenced` when a command failed while changing it.
+    #[inline]
+    pub fn read<T: Type>(&mut self, key: &[u8]) -> Result<Option<T::Ref<'_>>, CommandError> {
+        self.read_by(key, |entry, bigs| T::reference(entry, bigs).ok_or(CommandError::WrongType))
     }
 
     /// A key's value of whatever type; `None` when the key does not exist.
@@ -253,15 +263,7 @@ impl<'s> ShardCx<'s> {
     /// # Errors
     /// `Fenced` when a command failed while changing it.
     pub fn read_any(&mut self, key: &[u8]) -> Result<Option<ValueView<'_>>, CommandError> {
-        let found = self.find(key);
-        self.count_lookup(found.is_some(), key);
-        let Some(slot) = found else { return Ok(None) };
-        self.touch(slot);
-        let (entry, bigs) = self.core.keyspace.database(usize::from(self.call.db)).value(slot);
-        if entry.is_fenced() {
-            return Err(CommandError::Fenced);
-        }
-        Ok(Some(ValueView::of_entry(entry, bigs)))
+        self.read_by(key, |entry, bigs| Ok(ValueView::of_entry(entry, bigs)))
     }
 
     /// A key's value of type `T` for changing; `None` when the key does not exist.
