@@ -17,10 +17,9 @@ use std::sync::Arc;
 
 use kora_runtime::config::Config;
 use kora_runtime::host::SnapshotSink;
-use kora_runtime::keyspace::typed::random_state;
+use kora_runtime::shard::Shard;
 use kora_runtime::shard::loading::LoadError;
 use kora_runtime::shard::saving::SaveError;
-use kora_runtime::shard::{Shard, ShardOptions};
 use kora_storage::dir::{Dir, RealDir};
 use kora_storage::manifest::{Manifest, ManifestError};
 use kora_storage::rdb::RdbError;
@@ -29,6 +28,7 @@ use kora_storage::recovery::RecoveryError;
 pub use export::{Exported, export};
 pub use import::{ImportOptions, Imported, import};
 
+use super::bare::bare_shard;
 use super::directory::{DataDirectoryError, Rules};
 use super::rdb_out::RdbOut;
 use crate::clock::Clock;
@@ -125,20 +125,7 @@ fn shards_of(manifest: &Manifest, path: &Path, shards: usize) -> Result<Vec<Shar
     let config = Config { shards, locality, pinned_databases, ..Config::default() };
     let host = Arc::new(ProcessHost::new(0, None, &config));
     let now_ms = Clock::System.now_ms();
-    let shard = |id| {
-        let (extensions, busy_extensions) = crate::extensions(id);
-        Shard::new(ShardOptions {
-            id,
-            shards,
-            seeds: random_state(manifest.routing_seeds),
-            random_seed: 0,
-            config: config.clone(),
-            host: Arc::clone(&host) as Arc<dyn kora_runtime::host::Host>,
-            now_ms,
-            extensions,
-            busy_extensions,
-        })
-    };
+    let shard = |id| bare_shard(id, shards, manifest.routing_seeds, config.clone(), &host, now_ms);
     Ok((0..shards).map(shard).collect())
 }
 
