@@ -5,9 +5,10 @@
 mod harness;
 
 use ahash::RandomState;
+use kora_runtime::config::MaxmemoryPolicy;
 use kora_runtime::keyspace::typed::{Hash, List, Stream, Zset, random_state};
-use kora_runtime::keyspace::{Database, Draft, Entry, Kind};
-use kora_runtime::rdb::{EncodeOptions, Usage, ValueEncoder, ValueView};
+use kora_runtime::keyspace::{Database, Draft, Entry, Kind, SaveOptions};
+use kora_runtime::rdb::{EncodeOptions, ValueEncoder, ValueView};
 use kora_runtime::types::{End, ListLimits, PackedLimits, StreamId, StreamLimits, hash_of};
 use kora_storage::rdb::Checksum;
 use kora_storage::rdb::lzf::Compressor;
@@ -30,37 +31,22 @@ fn strings(seeds: &RandomState, value_bytes: usize) -> Database {
 
 fn keys(bench: &Bench, seeds: &RandomState) {
     for (name, value_bytes, compress) in [("16 B", 16, true), ("32 B", 32, false), ("32 B, compressed", 32, true)] {
-        let database = strings(seeds, value_bytes);
-        let mut encoder = ValueEncoder::new(EncodeOptions { compress });
+        let mut database = strings(seeds, value_bytes);
+        let encode = EncodeOptions { compress };
+        let options = SaveOptions { encode, policy: MaxmemoryPolicy::NoEviction, decay_minutes: 1, now_ms: 0 };
         let mut out = Vec::with_capacity(1 << 20);
         let mut bytes = 0;
         bench.case(&format!("1 M strings of {name}, with the checksum"), KEYS as u32, || {
             let mut checksum = Checksum::default();
             bytes = 0;
-            let mut pass = |out: &mut Vec<u8>| {
-                checksum.update(out);
-                bytes += out.len();
-                out.clear();
-            };
-            let mut position = 0;
-            let mut batch = Vec::new();
-            loop {
-                batch.clear();
-                while batch.len() < 64 {
-                    position = database.scan_batch(position, seeds, &mut batch);
-                    if position == 0 {
-                        break;
-                    }
-                }
-                for entry in &batch {
-                    let value = ValueView::of_entry(entry, database.bigs());
-                    encoder.encode_entry(&mut out, entry.key(), value, entry.expiry_ms(), Usage::Untold);
-                }
-                if out.len() > 1 << 19 || position == 0 {
-                    pass(&mut out);
-                }
-                if position == 0 {
-                    break;
+            database.begin_saving(0, options);
+            let mut done = false;
+            while !done {
+                done = database.save_some(seeds, &mut out).is_none_or(|saved| saved.done);
+                if out.len() > 1 << 19 || done {
+                    checksum.update(&out);
+                    bytes += out.len();
+                    out.clear();
                 }
             }
         });

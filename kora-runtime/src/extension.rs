@@ -32,8 +32,8 @@ pub trait Extension {
     /// Numbers for INFO that are the same on every shard; one is asked for all of them.
     fn facts(&self, _tell: &mut dyn FnMut(&'static str, u64)) {}
 
-    /// Keys of this shard changed, in this order. Told after the command that changed them, when [`ShardCx::tell_extensions`] or
-    /// `notify-keyspace-events` asked for it; keys that were missed and keys that are new are among them when that parameter names their classes.
+    /// Keys of this shard changed, in this order. Told after the command that changed them, when `notify-keyspace-events` asked for it; keys that were
+    /// missed and keys that are new are among them when that parameter names their classes.
     fn changed(&mut self, _cx: &mut ShardCx<'_>, _effects: &[Effect]) {}
 }
 

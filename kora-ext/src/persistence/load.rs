@@ -19,14 +19,14 @@ use std::time::{Duration, Instant};
 
 use kora_runtime::host::ReadBack;
 use kora_runtime::keyspace::Detached;
-use kora_runtime::keyspace::typed::random_state;
+use kora_runtime::shard::Shard;
 use kora_runtime::shard::loading::{Expired, LoadError, Progress};
-use kora_runtime::shard::{Shard, ShardOptions};
 use kora_storage::dir::{File, read_at_most};
 use kora_storage::manifest::snapshot_name;
 use kora_storage::rdb::{RdbFile, Source};
 use kora_storage::recovery::{Mode, recover};
 
+use super::bare::bare_shard;
 use super::store::{Fatal, Store};
 use crate::driver::Driver;
 
@@ -153,19 +153,9 @@ async fn load_share(driver: &Rc<Driver>, store: &Arc<Store>) -> Result<(), Strin
 
 /// A shard as it was when the files were written.
 fn old_shard(driver: &Driver, store: &Store, old: usize) -> Shard {
-    let (extensions, busy_extensions) = crate::extensions(old);
-    let config = driver.look(|shard| shard.core().config.clone());
-    Shard::new(ShardOptions {
-        id: old,
-        shards: store.source.shards as usize,
-        seeds: random_state(store.source.routing_seeds),
-        random_seed: 0,
-        config,
-        host: Arc::clone(driver.host()) as Arc<dyn kora_runtime::host::Host>,
-        now_ms: driver.look(|shard| shard.core().now_ms),
-        extensions,
-        busy_extensions,
-    })
+    let shards = store.source.shards as usize;
+    let (config, now_ms) = driver.look(|shard| (shard.core().config.clone(), shard.core().now_ms));
+    bare_shard(old, shards, store.source.routing_seeds, config, driver.host(), now_ms)
 }
 
 /// Lets others on the thread have their turn, and tells how far it is.

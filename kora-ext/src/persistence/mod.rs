@@ -4,6 +4,7 @@
 //! commands are (kora-runtime).
 //! Start at [`Store::open`]; then [`load`] fills the shards, [`log`] writes what they log, and [`snapshot`] what they save.
 
+mod bare;
 pub mod directory;
 pub mod exchange;
 pub mod load;

@@ -11,7 +11,7 @@ use kora_runtime::shard::cx::ShardCx;
 use kora_runtime::table::{PubsubCommands, args};
 
 use super::PubSub;
-use super::directory::Kind;
+use super::directory::{Directory, Kind};
 use super::message::confirm;
 
 impl PubSub {
@@ -25,14 +25,7 @@ impl PubSub {
     ) -> Result<(), CommandError> {
         let Some(session) = cx.session() else { return Ok(()) };
         self.directory.check_room(session, kind, names.iter())?;
-        let mut changed = Vec::new();
-        for name in names {
-            if self.directory.subscribe(session, kind, name) {
-                changed.push((kind, name));
-            }
-            confirm(reply, word, Some(name), self.shown(session, kind));
-        }
-        self.finish(cx, session, changed.into_iter());
+        self.change(cx, session, (kind, word), Directory::subscribe, names.iter(), reply);
         Ok(())
     }
 
@@ -45,39 +38,44 @@ impl PubSub {
         reply: &mut ReplyBuf,
     ) -> Result<(), CommandError> {
         let Some(session) = cx.session() else { return Ok(()) };
-        let mut changed = Vec::new();
-        if names.is_empty() {
-            let all = self.directory.names_of(session, kind);
-            for name in &all {
-                self.directory.unsubscribe(session, kind, name);
-                confirm(reply, word, Some(name), self.shown(session, kind));
-            }
-            if all.is_empty() {
-                confirm(reply, word, None, self.shown(session, kind));
-            }
-            self.finish(cx, session, all.into_iter().map(|name| (kind, name)));
+        if !names.is_empty() {
+            self.change(cx, session, (kind, word), Directory::unsubscribe, names.iter(), reply);
             return Ok(());
         }
+        let all = self.directory.names_of(session, kind);
+        if all.is_empty() {
+            confirm(reply, word, None, self.shown(session, kind));
+        }
+        self.change(cx, session, (kind, word), Directory::unsubscribe, all.iter().map(|name| &**name), reply);
+        Ok(())
+    }
+
+    /// Subscribes a client to each of these names, or unsubscribes it, and confirms each.
+    fn change<'n>(
+        &mut self,
+        cx: &mut ShardCx<'_>,
+        session: u32,
+        (kind, word): (Kind, &str),
+        how: fn(&mut Directory, u32, Kind, &[u8]) -> bool,
+        names: impl Iterator<Item = &'n [u8]>,
+        reply: &mut ReplyBuf,
+    ) {
+        let mut changed = Vec::new();
         for name in names {
-            if self.directory.unsubscribe(session, kind, name) {
+            if how(&mut self.directory, session, kind, name) {
                 changed.push((kind, name));
             }
             confirm(reply, word, Some(name), self.shown(session, kind));
         }
-        self.finish(cx, session, changed.into_iter());
-        Ok(())
+        let [channels, patterns, shard_channels] = self.directory.counts_of(session);
+        cx.set_subscriptions(session, channels, patterns, shard_channels);
+        self.tell_counts(cx, changed.into_iter());
     }
 
     /// The count in a confirmation: channels and patterns together, shard channels alone.
     fn shown(&self, session: u32, kind: Kind) -> u32 {
         let [channels, patterns, shard_channels] = self.directory.counts_of(session);
         if kind == Kind::ShardChannel { shard_channels } else { channels + patterns }
-    }
-
-    fn finish<N: AsRef<[u8]>>(&self, cx: &mut ShardCx<'_>, session: u32, changed: impl Iterator<Item = (Kind, N)>) {
-        let [channels, patterns, shard_channels] = self.directory.counts_of(session);
-        cx.set_subscriptions(session, channels, patterns, shard_channels);
-        self.tell_counts(cx, changed);
     }
 
     /// Delivers here what was published. Inside EXEC or a script, which wait for nobody, the other shards are told and the directory says how many clients

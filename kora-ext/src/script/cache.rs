@@ -189,8 +189,7 @@ impl<C: Caller + 'static> Scripts<C> {
             return (caller, true);
         };
         let state = &interpreter.state;
-        let given: usize = keys.iter().chain(arguments).map(|word| word.len()).sum();
-        state.slot().heap.set_bytes(self.heap_bytes_max + given);
+        state.allow(self.heap_bytes_max, keys, arguments);
         let prepared = state
             .set_words("KEYS", keys)
             .and_then(|()| state.set_words("ARGV", arguments))
@@ -199,11 +198,7 @@ impl<C: Caller + 'static> Scripts<C> {
             Ok(function) => state.run(&function, caller, false),
             Err(error) => (caller, Err(super::error::Failure::plain(format!("ERR {error}").into_bytes()))),
         };
-        let failed = outcome.is_err();
-        match outcome {
-            Ok(value) => state.write_reply(value, reply),
-            Err(failure) => error_line(reply, &failure.line(&sha1_hex(&script.digest))),
-        }
+        let failed = state.write_outcome(outcome, |failure| failure.line(&sha1_hex(&script.digest)), reply);
         self.runs += 1;
         if self.runs >= RUNS_PER_COLLECTION {
             self.runs = 0;
@@ -232,10 +227,7 @@ impl<C: Caller + 'static> Scripts<C> {
             interpreter.free.push(slot);
             return Err(ScriptError::CacheFull);
         }
-        interpreter
-            .compiled
-            .raw_set(slot, function)
-            .map_err(|error| ScriptError::Interpreter(super::budget::Fault::Lua(error).text()))?;
+        interpreter.compiled.raw_set(slot, function).map_err(ScriptError::of_interpreter)?;
         let script = Script { digest, slot, header };
         self.compilations += 1;
         self.bytes += text.len();
@@ -247,10 +239,9 @@ impl<C: Caller + 'static> Scripts<C> {
     }
 
     fn compile(&mut self, text: &[u8]) -> Result<(Function, u32), ScriptError> {
-        let told = |error: mlua::Error| ScriptError::Interpreter(super::budget::Fault::Lua(error).text());
         if self.interpreter.is_none() {
-            let state = State::new(Purpose::Scripts, self.heap_bytes_max).map_err(told)?;
-            let compiled = state.lua().create_table().map_err(told)?;
+            let state = State::new(Purpose::Scripts, self.heap_bytes_max).map_err(ScriptError::of_interpreter)?;
+            let compiled = state.lua().create_table().map_err(ScriptError::of_interpreter)?;
             self.interpreter = Some(Interpreter { state, compiled, free: Vec::new(), slots: 0 });
         }
         let interpreter = self.interpreter.as_mut().expect("it was made above");

@@ -5,6 +5,7 @@
 
 use mlua::{Lua, Value};
 
+use super::budget::Fault;
 use super::state::{Told, told};
 
 /// Why a script, a library or a payload was refused; the keyspace is unchanged. The text is the wire text.
@@ -105,6 +106,13 @@ pub enum ScriptError {
     Interpreter(String),
 }
 
+impl ScriptError {
+    /// What the interpreter itself refused.
+    pub(super) fn of_interpreter(error: mlua::Error) -> Self {
+        Self::Interpreter(Fault::Lua(error).text())
+    }
+}
+
 /// Where in a script something happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Position {
@@ -165,6 +173,11 @@ impl Failure {
     /// With a text and no position.
     pub(super) fn plain(text: Vec<u8>) -> Self {
         Self { text, position: None }
+    }
+
+    /// What the interpreter itself refused.
+    pub(super) fn of_interpreter(error: mlua::Error) -> Self {
+        Self::plain(format!("ERR {}", Fault::Lua(error).text()).into_bytes())
     }
 
     /// Of a script that was ended from outside, where the last error was found.

@@ -33,16 +33,6 @@ impl Flags {
         self.0 & 4 != 0
     }
 
-    /// It refuses to run in a cluster.
-    pub fn no_cluster(self) -> bool {
-        self.0 & 8 != 0
-    }
-
-    /// It may touch keys that belong to different places of a cluster.
-    pub fn allow_cross_slot_keys(self) -> bool {
-        self.0 & 16 != 0
-    }
-
     /// The names of those that are set.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         FLAGS.into_iter().filter(move |(_, bit)| self.0 & bit != 0).map(|(name, _)| name)

@@ -11,7 +11,6 @@ use kora_runtime::glob;
 use kora_runtime::reply::ReplyBuf;
 use mlua::{Table, Value};
 
-use super::budget::Fault;
 use super::caller::Caller;
 use super::error::{Failure, ScriptError};
 use super::header::{Flags, read_library};
@@ -67,10 +66,6 @@ impl<C: Caller + 'static> Default for Libraries<C> {
     fn default() -> Self {
         Self::new(LUA_HEAP_BYTES_MAX)
     }
-}
-
-fn told(error: mlua::Error) -> ScriptError {
-    ScriptError::Interpreter(Fault::Lua(error).text())
 }
 
 impl<C: Caller + 'static> Libraries<C> {
@@ -159,17 +154,6 @@ impl<C: Caller + 'static> Libraries<C> {
                 reply.bulk(&library.code);
             }
         }
-    }
-
-    /// The `engines` part of FUNCTION STATS.
-    pub fn write_engines(&self, reply: &mut ReplyBuf) {
-        reply.map(1);
-        reply.bulk(b"LUA");
-        reply.map(2);
-        reply.bulk(b"libraries_count");
-        reply.integer(self.libraries.len() as i64);
-        reply.bulk(b"functions_count");
-        reply.integer(self.functions.len() as i64);
     }
 
     /// How many functions there are.
@@ -284,22 +268,16 @@ impl<C: Caller + 'static> Libraries<C> {
             return (caller, true);
         };
         let state = &interpreter.state;
-        let given: usize = keys.iter().chain(arguments).map(|word| word.len()).sum();
-        state.slot().heap.set_bytes(self.heap_bytes_max + given);
+        state.allow(self.heap_bytes_max, keys, arguments);
         let prepared = interpreter.callbacks.raw_get(function.slot).and_then(|callback: mlua::Function| {
             let keys = state.words(keys)?;
             Ok((callback, keys, state.words(arguments)?))
         });
         let (caller, outcome) = match prepared {
             Ok((callback, keys, words)) => state.run_function(&callback, keys, words, caller),
-            Err(error) => (caller, Err(Failure::plain(format!("ERR {}", Fault::Lua(error).text()).into_bytes()))),
+            Err(error) => (caller, Err(Failure::of_interpreter(error))),
         };
-        let failed = outcome.is_err();
-        match outcome {
-            Ok(value) => state.write_reply(value, reply),
-            Err(failure) => error_line(reply, &failure.line(function.name.as_bytes())),
-        }
-        (caller, failed)
+        (caller, state.write_outcome(outcome, |failure| failure.line(function.name.as_bytes()), reply))
     }
 
     /// Compiles a library and lets it register its functions, which are not to be found yet.
@@ -311,7 +289,7 @@ impl<C: Caller + 'static> Libraries<C> {
         let compiled = self.interpreter().and_then(|interpreter| {
             let text = &code[header.bytes..];
             let function = interpreter.state.compile(CHUNK, text).map_err(ScriptError::CompileLibrary)?;
-            interpreter.state.set_loading(true).map_err(told)?;
+            interpreter.state.set_loading(true).map_err(ScriptError::of_interpreter)?;
             Ok((interpreter, function))
         });
         let (interpreter, chunk) = match compiled {
@@ -323,7 +301,7 @@ impl<C: Caller + 'static> Libraries<C> {
         let (caller, outcome) = state.run_for(&chunk, caller, LIBRARY_LOAD_NS_MAX);
         let registered = state.slot().registering.take().unwrap_or_default();
         if let Err(error) = state.set_loading(false) {
-            return (caller, Err(told(error)));
+            return (caller, Err(ScriptError::of_interpreter(error)));
         }
         if let Err(failure) = outcome {
             let text = String::from_utf8_lossy(failure.text()).into_owned();
@@ -339,7 +317,7 @@ impl<C: Caller + 'static> Libraries<C> {
                 interpreter.slots
             });
             if let Err(error) = interpreter.callbacks.raw_set(slot, function.callback) {
-                return (caller, Err(told(error)));
+                return (caller, Err(ScriptError::of_interpreter(error)));
             }
             functions.push(FunctionInfo {
                 name: String::from_utf8_lossy(&function.name).into_owned(),
@@ -353,8 +331,8 @@ impl<C: Caller + 'static> Libraries<C> {
 
     fn interpreter(&mut self) -> Result<&mut Interpreter<C>, ScriptError> {
         if self.interpreter.is_none() {
-            let state = State::new(Purpose::Libraries, self.heap_bytes_max).map_err(told)?;
-            let callbacks = state.lua().create_table().map_err(told)?;
+            let state = State::new(Purpose::Libraries, self.heap_bytes_max).map_err(ScriptError::of_interpreter)?;
+            let callbacks = state.lua().create_table().map_err(ScriptError::of_interpreter)?;
             self.interpreter = Some(Interpreter { state, callbacks, free: Vec::new(), slots: 0 });
         }
         let interpreter = self.interpreter.as_mut().expect("it was made above");

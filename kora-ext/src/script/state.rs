@@ -228,8 +228,33 @@ impl<C: Caller + 'static> State<C> {
         outcome
     }
 
+    /// Lets the heap hold so many bytes, and what the next run is given besides.
+    pub(super) fn allow(&self, heap_bytes_max: usize, keys: &[&[u8]], arguments: &[&[u8]]) {
+        let given: usize = keys.iter().chain(arguments).map(|word| word.len()).sum();
+        self.slot.heap.set_bytes(heap_bytes_max + given);
+    }
+
+    /// Writes what a run came to; true when it failed. `line` is what the client is told of a failure.
+    pub(super) fn write_outcome(
+        &self,
+        outcome: Result<Value, Failure>,
+        line: impl FnOnce(&Failure) -> Vec<u8>,
+        reply: &mut ReplyBuf,
+    ) -> bool {
+        match outcome {
+            Ok(value) => {
+                self.write_reply(value, reply);
+                false
+            }
+            Err(failure) => {
+                to_reply::error_line(reply, &line(&failure));
+                true
+            }
+        }
+    }
+
     /// Writes what a script returned.
-    pub(super) fn write_reply(&self, value: Value, reply: &mut ReplyBuf) {
+    fn write_reply(&self, value: Value, reply: &mut ReplyBuf) {
         let start = reply.len();
         if let Err(error) = to_reply::write_reply(value, &self.next, self.slot.resp3.get(), reply) {
             reply.truncate(start);
@@ -274,9 +299,7 @@ impl<C: Caller + 'static> State<C> {
             (Ok((true, value)), None) => Ok(value),
             // Lua does not call the handler when memory is out or when the handler itself failed.
             (Ok((false, problem)), None) => Err(failure.unwrap_or_else(|| Failure::new(&self.lua, &problem, None))),
-            (Err(error), None) => {
-                Err(Failure::plain(format!("ERR {}", super::budget::Fault::Lua(error).text()).into_bytes()))
-            }
+            (Err(error), None) => Err(Failure::of_interpreter(error)),
         };
         (caller, result)
     }

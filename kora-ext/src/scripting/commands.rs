@@ -7,6 +7,7 @@ use kora_runtime::argv::Many;
 use kora_runtime::error::CommandError;
 use kora_runtime::handlers;
 use kora_runtime::reply::{ArrayReply, Bulk, ReplyBuf, Simple};
+use kora_runtime::shard::busy::BUSY_SCRIPT;
 use kora_runtime::shard::cx::ShardCx;
 use kora_runtime::table::{Extensions, ScriptingCommands, args};
 
@@ -318,9 +319,7 @@ impl ScriptingCommands for Scripting {
     fn function_stats(&mut self, cx: &mut ShardCx<'_>, reply: &mut ReplyBuf) -> Result<(), CommandError> {
         let state = cx.script_state();
         if state.running.get() && !state.is_function.get() {
-            return Err(CommandError::Text(
-                "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
-            ));
+            return Err(CommandError::Text(BUSY_SCRIPT));
         }
         reply.map(2);
         reply.bulk(b"running_script");

@@ -26,6 +26,18 @@ use crate::shard::cx::ShardCx;
 use crate::shard::places::database_number;
 use crate::table::{CommandId, GenericCommands, args};
 
+/// The conditions of EXPIRE or one of its kin, each of which has types of its own for them.
+macro_rules! conditions {
+    ($args:ident, $condition:ident, $comparison:ident) => {
+        Conditions {
+            nx: $args.condition == Some(args::$condition::Nx),
+            xx: $args.condition == Some(args::$condition::Xx),
+            gt: $args.comparison == Some(args::$comparison::Gt),
+            lt: $args.comparison == Some(args::$comparison::Lt),
+        }
+    };
+}
+
 impl GenericCommands for ShardCx<'_> {
     fn del(&mut self, args::Del { keys }: args::Del<'_>) -> Result<i64, CommandError> {
         Ok(count(keys, |key| self.remove(key)))
@@ -100,51 +112,27 @@ impl GenericCommands for ShardCx<'_> {
     }
 
     fn expire(&mut self, args: args::Expire<'_>) -> Result<i64, CommandError> {
-        use args::{ExpireComparison as Comparison, ExpireCondition as Condition};
-        let conditions = Conditions {
-            nx: args.condition == Some(Condition::Nx),
-            xx: args.condition == Some(Condition::Xx),
-            gt: args.comparison == Some(Comparison::Gt),
-            lt: args.comparison == Some(Comparison::Lt),
-        };
+        let conditions = conditions!(args, ExpireCondition, ExpireComparison);
         let base_ms = self.now_ms();
         let deadline_ms = expire::deadline_ms(args.seconds, TimeUnit::Seconds, base_ms, CommandId::Expire)?;
         expire::expire(self, args.key, deadline_ms, conditions)
     }
 
     fn pexpire(&mut self, args: args::Pexpire<'_>) -> Result<i64, CommandError> {
-        use args::{PexpireComparison as Comparison, PexpireCondition as Condition};
-        let conditions = Conditions {
-            nx: args.condition == Some(Condition::Nx),
-            xx: args.condition == Some(Condition::Xx),
-            gt: args.comparison == Some(Comparison::Gt),
-            lt: args.comparison == Some(Comparison::Lt),
-        };
+        let conditions = conditions!(args, PexpireCondition, PexpireComparison);
         let base_ms = self.now_ms();
         let deadline_ms = expire::deadline_ms(args.milliseconds, TimeUnit::Milliseconds, base_ms, CommandId::Pexpire)?;
         expire::expire(self, args.key, deadline_ms, conditions)
     }
 
     fn expireat(&mut self, args: args::Expireat<'_>) -> Result<i64, CommandError> {
-        use args::{ExpireatComparison as Comparison, ExpireatCondition as Condition};
-        let conditions = Conditions {
-            nx: args.condition == Some(Condition::Nx),
-            xx: args.condition == Some(Condition::Xx),
-            gt: args.comparison == Some(Comparison::Gt),
-            lt: args.comparison == Some(Comparison::Lt),
-        };
+        let conditions = conditions!(args, ExpireatCondition, ExpireatComparison);
         let deadline_ms = expire::deadline_ms(args.deadline, TimeUnit::Seconds, 0, CommandId::Expireat)?;
         expire::expire(self, args.key, deadline_ms, conditions)
     }
 
     fn pexpireat(&mut self, args: args::Pexpireat<'_>) -> Result<i64, CommandError> {
-        use args::{PexpireatComparison as Comparison, PexpireatCondition as Condition};
-        let conditions = Conditions {
-            nx: args.condition == Some(Condition::Nx),
-            xx: args.condition == Some(Condition::Xx),
-            gt: args.comparison == Some(Comparison::Gt),
-            lt: args.comparison == Some(Comparison::Lt),
-        };
+        let conditions = conditions!(args, PexpireatCondition, PexpireatComparison);
         let deadline_ms = expire::deadline_ms(args.deadline, TimeUnit::Milliseconds, 0, CommandId::Pexpireat)?;
         expire::expire(self, args.key, deadline_ms, conditions)
     }

@@ -35,6 +35,22 @@ impl ShardCx<'_> {
         self.config().hash_limits()
     }
 
+    /// HKEYS and HVALS: of each pair what `half` picks.
+    fn halves(
+        &mut self,
+        key: &[u8],
+        reply: ArrayReply<'_, Bulk<'static>>,
+        half: impl Fn(Pair<'_>) -> Element<'_>,
+    ) -> Result<(), CommandError> {
+        let Some(hash) = self.read::<Hash>(key)? else {
+            reply.empty();
+            return Ok(());
+        };
+        let mut items = reply.open(hash.len());
+        hash.iter().for_each(|pair| items.push(half(pair)));
+        Ok(())
+    }
+
     /// HSET and HMSET; says how many fields are new.
     #[inline]
     fn set_fields<'p>(
@@ -139,13 +155,7 @@ impl HashCommands for ShardCx<'_> {
         args::Hkeys { key }: args::Hkeys<'_>,
         reply: ArrayReply<'_, Bulk<'static>>,
     ) -> Result<(), CommandError> {
-        let Some(hash) = self.read::<Hash>(key)? else {
-            reply.empty();
-            return Ok(());
-        };
-        let mut items = reply.open(hash.len());
-        hash.iter().for_each(|(field, _)| items.push(field));
-        Ok(())
+        self.halves(key, reply, |(field, _)| field)
     }
 
     fn hlen(&mut self, args::Hlen { key }: args::Hlen<'_>) -> Result<i64, CommandError> {
@@ -293,13 +303,7 @@ impl HashCommands for ShardCx<'_> {
         args::Hvals { key }: args::Hvals<'_>,
         reply: ArrayReply<'_, Bulk<'static>>,
     ) -> Result<(), CommandError> {
-        let Some(hash) = self.read::<Hash>(key)? else {
-            reply.empty();
-            return Ok(());
-        };
-        let mut items = reply.open(hash.len());
-        hash.iter().for_each(|(_, value)| items.push(value));
-        Ok(())
+        self.halves(key, reply, |(_, value)| value)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Pages of a scan within one key: SSCAN, ZSCAN.
 //!
-//! Owns: how much one page visits, and what the pattern lets through. Refuses to know: what the collection is.
+//! Owns: how much one page visits, what the pattern lets through, and how the reply of any scan begins. Refuses to know: what the collection is.
 //! Start at [`Page::new`].
 
 use crate::error::CommandError;
 use crate::glob;
+use crate::reply::ReplyBuf;
 use crate::types::Element;
 
 /// Members that a page visits when the client does not say.
@@ -36,6 +37,18 @@ impl<'a> Page<'a> {
         Ok(Self { pattern: pattern.filter(|pattern| *pattern != b"*"), members_left, steps_left })
     }
 
+    /// Takes steps from a cursor on until the page is full; `step` visits what is at a position and returns the next. Returns where the next page begins.
+    #[inline]
+    pub fn walk(&mut self, cursor: u64, mut step: impl FnMut(&mut Self, u64) -> u64) -> u64 {
+        let mut position = cursor;
+        loop {
+            position = step(self, position);
+            if !self.goes_on(position) {
+                return position;
+            }
+        }
+    }
+
     /// Counts a member, and says whether it is to be shown.
     #[inline]
     pub fn shows(&mut self, member: Element<'_>) -> bool {
@@ -45,8 +58,16 @@ impl<'a> Page<'a> {
 
     /// After a step that led to `position`: whether another belongs to this page.
     #[inline]
-    pub fn goes_on(&mut self, position: u64) -> bool {
+    fn goes_on(&mut self, position: u64) -> bool {
         self.steps_left = self.steps_left.saturating_sub(1);
         position != 0 && self.members_left > 0 && self.steps_left > 0
     }
+}
+
+/// Begins the reply of a scan: the next cursor, then as many elements as follow. A cursor can be above `i64::MAX`, so it is no integer to the reply.
+#[inline]
+pub fn begin_page(reply: &mut ReplyBuf, cursor: u64, elements: usize) {
+    reply.array(2);
+    reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());
+    reply.array(elements);
 }

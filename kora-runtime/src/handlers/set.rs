@@ -11,7 +11,7 @@ mod tests;
 pub(in crate::handlers) use self::random::{COUNT_RANGE, REPLY_TOO_LARGE};
 use crate::config::Config;
 use crate::error::CommandError;
-use crate::handlers::page::Page;
+use crate::handlers::page::{Page, begin_page};
 use crate::keyspace::typed::Set;
 use crate::keyspace::{Draft, Event};
 use crate::reply::{ArrayReply, Bulk, ReplyBuf, SetReply};
@@ -163,23 +163,16 @@ impl SetCommands for ShardCx<'_> {
     ) -> Result<(), CommandError> {
         let mut page = Page::new(pattern, count)?;
         let mut shown = Vec::new();
-        let mut position = 0;
-        if let Some(set) = self.read::<Set>(key)? {
-            position = cursor.0;
-            loop {
-                position = set.scan(position, &mut |member| {
+        let next = self.read::<Set>(key)?.map_or(0, |set| {
+            page.walk(cursor.0, |page, position| {
+                set.scan(position, &mut |member| {
                     if page.shows(member) {
                         shown.push(member);
                     }
-                });
-                if !page.goes_on(position) {
-                    break;
-                }
-            }
-        }
-        reply.array(2);
-        reply.bulk(itoa::Buffer::new().format(position).as_bytes());
-        reply.array(shown.len());
+                })
+            })
+        });
+        begin_page(reply, next, shown.len());
         shown.into_iter().for_each(|member| reply.put_bulk(&member.into()));
         Ok(())
     }

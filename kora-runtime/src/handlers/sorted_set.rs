@@ -17,7 +17,7 @@ use self::pops::Shape;
 use self::ranges::{Limit, Order, Span, Unit};
 use crate::config::Config;
 use crate::error::CommandError;
-use crate::handlers::page::Page;
+use crate::handlers::page::{Page, begin_page};
 use crate::keyspace::typed::Zset;
 use crate::keyspace::{Draft, Event};
 use crate::reply::{ArrayReply, Bulk, ReplyBuf};
@@ -411,23 +411,16 @@ impl SortedSetCommands for ShardCx<'_> {
     ) -> Result<(), CommandError> {
         let mut page = Page::new(pattern, count)?;
         let mut shown = Vec::new();
-        let mut position = 0;
-        if let Some(zset) = self.read::<Zset>(key)? {
-            position = cursor.0;
-            loop {
-                position = zset.scan(position, &mut |member, score| {
+        let next = self.read::<Zset>(key)?.map_or(0, |zset| {
+            page.walk(cursor.0, |page, position| {
+                zset.scan(position, &mut |member, score| {
                     if page.shows(member) {
                         shown.push((member, score));
                     }
-                });
-                if !page.goes_on(position) {
-                    break;
-                }
-            }
-        }
-        reply.array(2);
-        reply.bulk(itoa::Buffer::new().format(position).as_bytes());
-        reply.array(2 * shown.len());
+                })
+            })
+        });
+        begin_page(reply, next, 2 * shown.len());
         for (member, score) in shown {
             reply.put_bulk(&member.into());
             reply.bulk_double(score);

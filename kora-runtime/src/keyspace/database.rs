@@ -83,12 +83,6 @@ impl Database {
         (self.table.get(slot), &self.bigs)
     }
 
-    /// The big values, for whoever reads many entries.
-    #[inline]
-    pub fn bigs(&self) -> &Slab<Big> {
-        &self.bigs
-    }
-
     /// Sees to it that a snapshot has an entry before it is changed. Everything here that changes one calls this first.
     #[inline]
     fn preserve(&mut self, slot: Slot) {
@@ -192,14 +186,6 @@ impl Database {
     /// Visits some entries from a scan position on; see [`Table::scan`].
     pub fn scan<'d>(&'d self, position: u64, seeds: &RandomState, visit: &mut impl FnMut(&'d Entry)) -> u64 {
         self.table.scan(position, |entry| hash_of(seeds, entry.key()), visit)
-    }
-
-    /// As [`Database::scan`], but the entries are gathered in `batch` and each is touched, so that whoever reads them all does not wait for
-    /// one cache miss after another.
-    pub fn scan_batch<'d>(&'d self, position: u64, seeds: &RandomState, batch: &mut Vec<&'d Entry>) -> u64 {
-        let next = self.scan(position, seeds, &mut |entry| batch.push(entry));
-        std::hint::black_box(batch.iter().fold(0, |kinds, entry| kinds ^ entry.kind() as u8));
-        next
     }
 
     /// All entries in no order.

@@ -240,11 +240,6 @@ impl Database {
         }
         self.saving = Some(saving);
     }
-
-    /// Bytes that are saved and have not been taken.
-    pub fn saved_bytes(&self) -> usize {
-        self.saving.as_ref().map_or(0, |saving| saving.out.len() + saving.aside.len())
-    }
 }
 
 /// True for a value that would keep the shard from other work for too long if it were saved at once.

@@ -359,19 +359,28 @@ fn add_members(draft: &mut Draft<Set>, kind: u8, bytes: &[u8], options: &DecodeO
     }
 }
 
-fn set_pairs<'e>(
-    draft: &mut Draft<Hash>,
+/// Elements two by two; `len` is how many they are.
+fn pairs<'e>(
     mut elements: impl Iterator<Item = Element<'e>>,
     len: usize,
-    options: &DecodeOptions<'_>,
-) -> Result<(), Damage> {
+) -> Result<impl Iterator<Item = (Element<'e>, Element<'e>)>, Damage> {
     if !len.is_multiple_of(2) {
         return Err(Damage::Odd);
     }
+    Ok(std::iter::from_fn(move || Some((elements.next()?, elements.next()?))))
+}
+
+fn set_pairs<'e>(
+    draft: &mut Draft<Hash>,
+    elements: impl Iterator<Item = Element<'e>>,
+    len: usize,
+    options: &DecodeOptions<'_>,
+) -> Result<(), Damage> {
+    let pairs = pairs(elements, len)?;
     let limits = options.config.hash_limits();
     let (mut field_digits, mut value_digits) = (Digits::new(), Digits::new());
     let mut hash = draft.open();
-    while let (Some(field), Some(value)) = (elements.next(), elements.next()) {
+    for (field, value) in pairs {
         let (field, value) = (bytes_of(field, &mut field_digits), bytes_of(value, &mut value_digits));
         if !hash.set(field, value, &limits) {
             return Err(Damage::Duplicate("field of a hash"));
@@ -382,16 +391,13 @@ fn set_pairs<'e>(
 
 fn score_pairs<'e>(
     draft: &mut Draft<Zset>,
-    mut elements: impl Iterator<Item = Element<'e>>,
+    elements: impl Iterator<Item = Element<'e>>,
     len: usize,
     options: &DecodeOptions<'_>,
 ) -> Result<(), Damage> {
-    if !len.is_multiple_of(2) {
-        return Err(Damage::Odd);
-    }
     let (mut digits, mut before_digits) = (Digits::new(), Digits::new());
     let mut before: Option<(f64, Element<'e>)> = None;
-    while let (Some(member), Some(score)) = (elements.next(), elements.next()) {
+    for (member, score) in pairs(elements, len)? {
         let score = match score {
             Element::Int(integer) => integer as f64,
             Element::Bytes(text) => {

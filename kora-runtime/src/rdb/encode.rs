@@ -325,37 +325,37 @@ impl ValueEncoder {
     }
 
     fn hash(&mut self, out: &mut Vec<u8>, hash: HashRef<'_>, end: usize) -> Place {
-        let mut position = match self.place {
-            Place::Scan(position) => position,
-            _ => {
-                write_length(out, hash.len() as u64);
-                0
-            }
-        };
-        loop {
-            position = hash.scan(position, &mut |field, value| {
-                write_element(&mut self.strings, out, field);
-                write_element(&mut self.strings, out, value);
-            });
-            if position == 0 {
-                return Place::Start;
-            }
-            if out.len() >= end {
-                return Place::Scan(position);
-            }
-        }
+        self.table(out, hash.len(), end, |strings, out, position| {
+            hash.scan(position, &mut |field, value| {
+                write_element(strings, out, field);
+                write_element(strings, out, value);
+            })
+        })
     }
 
     fn set(&mut self, out: &mut Vec<u8>, set: SetRef<'_>, end: usize) -> Place {
+        self.table(out, set.len(), end, |strings, out, position| {
+            set.scan(position, &mut |member| write_element(strings, out, member))
+        })
+    }
+
+    /// The length of a table, then its scan; `step` writes what is at a position and returns the next.
+    fn table(
+        &mut self,
+        out: &mut Vec<u8>,
+        len: usize,
+        end: usize,
+        step: impl Fn(&mut StringWriter, &mut Vec<u8>, u64) -> u64,
+    ) -> Place {
         let mut position = match self.place {
             Place::Scan(position) => position,
             _ => {
-                write_length(out, set.len() as u64);
+                write_length(out, len as u64);
                 0
             }
         };
         loop {
-            position = set.scan(position, &mut |member| write_element(&mut self.strings, out, member));
+            position = step(&mut self.strings, out, position);
             if position == 0 {
                 return Place::Start;
             }

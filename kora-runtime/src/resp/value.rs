@@ -65,6 +65,12 @@ pub fn is_error(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(b'-' | b'!'))
 }
 
+/// The line of an error, when `bytes` are one.
+#[inline]
+pub fn error_line(bytes: &[u8]) -> Option<String> {
+    is_error(bytes).then(|| String::from_utf8_lossy(&bytes[1..]).trim_end().to_owned())
+}
+
 /// True when `bytes` is a null of either protocol.
 #[inline]
 pub fn is_null(bytes: &[u8]) -> bool {

@@ -251,11 +251,6 @@ impl Clients {
         client.is_some_and(|client| client.waiting == Some(waiter) && !client.kill)
     }
 
-    /// Clients that wait in a blocking command.
-    pub fn blocked_len(&self) -> usize {
-        self.iter().filter(|client| client.waiting.is_some()).count()
-    }
-
     /// All clients.
     pub fn iter(&self) -> impl Iterator<Item = &Client> {
         self.slots.iter().flatten()

@@ -171,8 +171,6 @@ pub struct Core {
     pub(super) attention: bool,
     /// What kora-ext plugged in.
     pub extensions: Extensions,
-    /// Extensions want to hear of changes.
-    pub(crate) extensions_listen: bool,
     /// Changes that extensions have not heard of yet.
     pub(super) told: Vec<Effect>,
     /// What extensions say to themselves on other shards, by shard.
@@ -272,7 +270,6 @@ impl Core {
             listening: false,
             attention: false,
             extensions,
-            extensions_listen: false,
             told: Vec::new(),
             notes: vec![Vec::new(); shards],
             pushes: Vec::new(),
@@ -335,7 +332,7 @@ impl Core {
         }
         self.watches.touched(db, key);
         self.attention |= self.waiters.touched(db, key);
-        if self.extensions_listen || self.config.notify_keyspace_events.wants(event.class()) {
+        if self.config.notify_keyspace_events.wants(event.class()) {
             self.leave(db, event, key);
         }
     }
@@ -366,19 +363,6 @@ impl Core {
         }
     }
 
-    /// Takes back that a key is new: nothing was stored in it after all.
-    #[cold]
-    pub(super) fn uncreated(&mut self, db: u8, key: &[u8]) {
-        let of_key = |effect: &Effect| effect.event == Event::New && effect.db == db && *effect.key == *key;
-        let left = match &mut self.effects {
-            EffectSink::Capture(effects) => effects,
-            EffectSink::Nobody | EffectSink::Hook(_) => &mut self.told,
-        };
-        if left.last().is_some_and(of_key) {
-            left.pop();
-        }
-    }
-
     /// Tells a change that a transaction made elsewhere to a key of this shard.
     pub(super) fn changed_elsewhere(&mut self, effect: &Effect) {
         if effect.event == Event::New {
@@ -396,9 +380,8 @@ impl Core {
 
     /// Finds out again whether anyone hears of changes; to be called whenever someone starts or stops to.
     pub(crate) fn listen_anew(&mut self) {
-        let told_elsewhere = self.extensions_listen || self.config.notify_keyspace_events.any();
         self.listening = !matches!(self.effects, EffectSink::Nobody)
-            || told_elsewhere
+            || self.config.notify_keyspace_events.any()
             || !self.watches.is_empty()
             || !self.waiters.is_empty()
             || self.tracking.listens();

@@ -17,14 +17,14 @@ use super::gate;
 use super::message::{Call, ShardId, frame_of, write_note};
 use crate::argv::Argv;
 use crate::error::CommandError;
-use crate::keyspace::typed::{INLINE_STRING_BYTES_MAX, Str, Type};
+use crate::keyspace::typed::{INLINE_STRING_BYTES_MAX, Type};
 use crate::keyspace::{Detached, Draft, Entry, Event, Kind};
 use crate::rdb::ValueView;
 use crate::reply::Protocol;
 use crate::resp::number::parse_i64;
 use crate::table::CommandId;
-use crate::types::Big;
 use crate::types::table::Slot;
+use crate::types::{Big, Slab};
 
 /// The context of one command on one shard.
 #[derive(Debug)]
@@ -150,20 +150,9 @@ impl<'s> ShardCx<'s> {
         self.core.listen_anew();
     }
 
-    /// Whether extensions are to hear of changes from now on.
-    pub fn tell_extensions(&mut self, listen: bool) {
-        self.core.extensions_listen = listen;
-        self.core.listen_anew();
-    }
-
     /// 64 random bits.
     pub fn random(&mut self) -> u64 {
         self.core.random.next_u64()
-    }
-
-    /// A random number below `bound`, which is not 0.
-    pub fn random_below(&mut self, bound: u64) -> u64 {
-        self.core.random.below(bound)
     }
 
     /// Finds a live key in a database; one that has expired is removed on the way and told of.
@@ -242,12 +231,13 @@ impl<'s> ShardCx<'s> {
         }
     }
 
-    /// A key's value of type `T` for reading; `None` when the key does not exist.
-    ///
-    /// # Errors
-    /// `WRONGTYPE` when the key holds another type; `Fenced` when a command failed while changing it.
+    /// What `view` makes of a live key's entry and the big values of its database; counted and touched. `None` when the key does not exist.
     #[inline]
-    pub fn read<T: Type>(&mut self, key: &[u8]) -> Result<Option<T::Ref<'_>>, CommandError> {
+    fn read_by<'r, R>(
+        &'r mut self,
+        key: &[u8],
+        view: impl FnOnce(&'r Entry, &'r Slab<Big>) -> Result<R, CommandError>,
+    ) -> Result<Option<R>, CommandError> {
         let found = self.find(key);
         self.count_lookup(found.is_some(), key);
         let Some(slot) = found else { return Ok(None) };
@@ -256,7 +246,16 @@ impl<'s> ShardCx<'s> {
         if entry.is_fenced() {
             return Err(CommandError::Fenced);
         }
-        T::reference(entry, bigs).map(Some).ok_or(CommandError::WrongType)
+        view(entry, bigs).map(Some)
+    }
+
+    /// A key's value of type `T` for reading; `None` when the key does not exist.
+    ///
+    /// # Errors
+    /// `WRONGTYPE` when the key holds another type; `Fenced` when a command failed while changing it.
+    #[inline]
+    pub fn read<T: Type>(&mut self, key: &[u8]) -> Result<Option<T::Ref<'_>>, CommandError> {
+        self.read_by(key, |entry, bigs| T::reference(entry, bigs).ok_or(CommandError::WrongType))
     }
 
     /// A key's value of whatever type; `None` when the key does not exist.
@@ -264,15 +263,7 @@ impl<'s> ShardCx<'s> {
     /// # Errors
     /// `Fenced` when a command failed while changing it.
     pub fn read_any(&mut self, key: &[u8]) -> Result<Option<ValueView<'_>>, CommandError> {
-        let found = self.find(key);
-        self.count_lookup(found.is_some(), key);
-        let Some(slot) = found else { return Ok(None) };
-        self.touch(slot);
-        let (entry, bigs) = self.core.keyspace.database(usize::from(self.call.db)).value(slot);
-        if entry.is_fenced() {
-            return Err(CommandError::Fenced);
-        }
-        Ok(Some(ValueView::of_entry(entry, bigs)))
+        self.read_by(key, |entry, bigs| Ok(ValueView::of_entry(entry, bigs)))
     }
 
     /// A key's value of type `T` for changing; `None` when the key does not exist.
@@ -417,12 +408,6 @@ impl<'s> ShardCx<'s> {
         }
     }
 
-    /// The string at `key`, or `None`; as [`ShardCx::read`].
-    #[inline]
-    pub fn read_string(&mut self, key: &[u8]) -> Result<Option<crate::keyspace::typed::StrRef<'_>>, CommandError> {
-        self.read::<Str>(key)
-    }
-
     /// Says that a key of the selected database changed. Every change of a key is told exactly as Redis would notify it.
     #[inline]
     pub fn changed(&mut self, event: Event, key: &[u8]) {
@@ -460,14 +445,6 @@ impl<'s> ShardCx<'s> {
     /// Removes a collection that has become empty and tells `del`.
     pub fn remove_emptied(&mut self, key: &[u8]) {
         self.remove(key);
-    }
-
-    /// Removes a key that [`ShardCx::write_or_create`] made for a command that then stored nothing: it never was.
-    pub fn remove_unused(&mut self, key: &[u8]) {
-        self.remove_quietly(key);
-        if self.core.listening {
-            self.core.uncreated(self.call.db, key);
-        }
     }
 
     /// When a live key expires: `None` without the key, `Some(None)` without an expiry.

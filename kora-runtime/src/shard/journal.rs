@@ -132,11 +132,6 @@ impl Journal {
         self.strict = strict;
     }
 
-    /// Whether replies wait for the disk.
-    pub fn is_strict(&self) -> bool {
-        self.on && self.strict
-    }
-
     /// The number of the last record, on disk or not.
     pub fn last_lsn(&self) -> u64 {
         self.last_lsn

@@ -14,7 +14,7 @@ use crate::argv::ArgvBuf;
 use crate::keyspace::{DATABASES, Detached};
 use crate::rdb::{DecodeOptions, Loaded, load_key};
 use crate::reply::ReplyBuf;
-use crate::resp::value::is_error;
+use crate::resp::value::error_line;
 use crate::shard::saving::SaveError;
 use crate::table::CommandId;
 
@@ -129,8 +129,7 @@ impl Core {
             words.push(&source);
             let mut reply = ReplyBuf::default();
             execute_part(self, Call::internal(0), CommandId::FunctionLoad, words.as_argv(), &mut reply);
-            if is_error(reply.as_bytes()) {
-                let text = String::from_utf8_lossy(&reply.as_bytes()[1..]).trim_end().to_owned();
+            if let Some(text) = error_line(reply.as_bytes()) {
                 return Err(LoadError::Function(text));
             }
             progress.functions += 1;

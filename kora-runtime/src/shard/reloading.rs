@@ -24,7 +24,7 @@ use crate::error::CommandError;
 use crate::host::{ReadBack, SnapshotSink};
 use crate::keyspace::{DATABASES, Database};
 use crate::reply::ReplyBuf;
-use crate::resp::value::is_error;
+use crate::resp::value::error_line;
 use crate::table::CommandId;
 
 impl ShardCx<'_> {
@@ -117,10 +117,7 @@ impl Core {
         words.push(b"SYNC");
         let mut reply = ReplyBuf::default();
         execute_part(self, Call::internal(0), CommandId::FunctionFlush, words.as_argv(), &mut reply);
-        match is_error(reply.as_bytes()) {
-            true => Err(String::from_utf8_lossy(&reply.as_bytes()[1..]).trim_end().to_owned()),
-            false => Ok(()),
-        }
+        error_line(reply.as_bytes()).map_or(Ok(()), Err)
     }
 
     /// Fills a shard without keys from the directory, whose log must end before `next_lsn`, and the records that follow.

@@ -13,7 +13,7 @@ use super::message::Call;
 use crate::argv::{Argv, Span};
 use crate::keyspace::DATABASES;
 use crate::reply::ReplyBuf;
-use crate::resp::value::is_error;
+use crate::resp::value::error_line;
 use crate::table::{CommandId, Wal};
 
 /// Why a record cannot be replayed.
@@ -122,8 +122,7 @@ impl Core {
             }
             reply.truncate(0);
             execute_part(self, Call::internal(db), id, Argv::new(frame, spans), &mut reply);
-            if is_error(reply.as_bytes()) {
-                let text = String::from_utf8_lossy(&reply.as_bytes()[1..]).trim_end().to_owned();
+            if let Some(text) = error_line(reply.as_bytes()) {
                 return Err(ReplayError::Refused(entries.read - 1, info.name, text));
             }
         }

@@ -372,29 +372,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::keyspace::typed;
+    use crate::types::testing::Alone;
 
-    /// A hash with nothing around it.
-    struct Alone {
-        entry: Entry,
-        bigs: Slab<Big>,
-        seeds: RandomState,
-    }
+    type Key = Alone<typed::Hash>;
 
-    impl Alone {
-        fn new() -> Self {
-            let seeds = RandomState::with_seeds(1, 2, 3, 4);
-            Self { entry: Entry::new(b"key", Kind::HashPacked, b"", None, 0), bigs: Slab::new(), seeds }
-        }
-
-        fn open(&mut self) -> HashMut<'_> {
-            let value = ValueMut { entry: &mut self.entry, bigs: &mut self.bigs, seeds: &self.seeds };
-            HashMut::open(value).expect("it is a hash")
-        }
-
-        fn read(&self) -> HashRef<'_> {
-            HashRef::open(&self.entry, &self.bigs).expect("it is a hash")
-        }
-
+    impl Key {
         fn contents(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
             self.read().iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect()
         }
@@ -417,7 +400,7 @@ mod tests {
         for (seed, (entries, value_bytes)) in limits.into_iter().enumerate() {
             let limits = PackedLimits { entries, value_bytes };
             let mut random = seed as u64;
-            let mut hash = Alone::new();
+            let mut hash = Key::new();
             let mut model: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
             for step in 0..4_000 {
                 random = chance::next(random);
@@ -458,7 +441,7 @@ mod tests {
     #[test]
     fn grows_big_at_redis_limits_and_stays_so() {
         let limits = PackedLimits::default();
-        let mut hash = Alone::new();
+        let mut hash = Key::new();
         for field in 0..128 {
             hash.open().set(field.to_string().as_bytes(), &[b'v'; 64], &limits);
         }
@@ -473,7 +456,7 @@ mod tests {
         assert_eq!((hash.entry.kind(), hash.read().len()), (Kind::HashBig, 1));
 
         for (field, value) in [(64, 65), (65, 64)] {
-            let mut hash = Alone::new();
+            let mut hash = Key::new();
             hash.open().set(&[b'f'; 64], &[b'v'; 64], &limits);
             assert_eq!(hash.entry.kind(), Kind::HashPacked);
             hash.open().set(&vec![b'f'; field], &vec![b'v'; value], &limits);
@@ -483,7 +466,7 @@ mod tests {
 
     #[test]
     fn packed_pairs_keep_their_order_and_their_place() {
-        let mut hash = Alone::new();
+        let mut hash = Key::new();
         for (field, value) in [("b", "1"), ("a", "x"), ("c", "3"), ("a", "yy"), ("b", "2")] {
             hash.open().set(field.as_bytes(), value.as_bytes(), &PackedLimits::default());
         }
@@ -497,7 +480,7 @@ mod tests {
     #[test]
     fn a_random_pair_is_any_of_them() {
         for entries in [5, 500] {
-            let mut hash = Alone::new();
+            let mut hash = Key::new();
             for field in 0..entries {
                 hash.open().set(field.to_string().as_bytes(), b"", &PackedLimits::default());
             }
@@ -509,7 +492,7 @@ mod tests {
             assert_eq!(counts.len(), entries as usize);
             assert!(counts.values().all(|count| (50..170).contains(count)), "{counts:?}");
         }
-        assert_eq!(Alone::new().read().random(1), None);
+        assert_eq!(Key::new().read().random(1), None);
     }
 
     #[test]

@@ -32,9 +32,4 @@ impl ValueMut<'_> {
     pub fn big_mut(&mut self) -> &mut Big {
         self.bigs.get_mut(self.entry.handle())
     }
-
-    /// The same value for a shorter time.
-    pub fn reborrow(&mut self) -> ValueMut<'_> {
-        ValueMut { entry: self.entry, bigs: self.bigs, seeds: self.seeds }
-    }
 }

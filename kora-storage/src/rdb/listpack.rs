@@ -31,9 +31,6 @@ const INT64: u8 = 0xf4;
 /// Longest head or integer, with the length behind it.
 const STEP_BYTES_MAX: usize = 16;
 
-/// Most bytes that [`ListpackWriter::push_bytes`] adds beside the bytes themselves.
-pub const OVERHEAD_BYTES_MAX: usize = 10;
-
 /// A listpack that is being made behind what a vector holds.
 #[derive(Debug)]
 pub struct ListpackWriter<'o> {

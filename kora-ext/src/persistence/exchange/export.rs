@@ -9,9 +9,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kora_runtime::keyspace::Detached;
 use kora_runtime::shard::Shard;
-use kora_runtime::shard::loading::{Expired, Progress};
+use kora_runtime::shard::loading::Expired;
 use kora_storage::dir::{Dir, File, RealDir, read_at_most, uninterrupted};
 use kora_storage::lock::DirectoryLock;
 use kora_storage::manifest::{Manifest, snapshot_name};
@@ -19,7 +18,7 @@ use kora_storage::rdb::{RdbFile, Source};
 use kora_storage::recovery::{Mode, ShardLog, recover};
 
 use super::super::directory::DataDirectoryError;
-use super::{ExchangeError, HANDED_OVER, ITEMS, directory, save, shards_of};
+use super::{ExchangeError, HANDED_OVER, directory, load_all, save, shards_of};
 
 /// What was exported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -99,13 +98,9 @@ fn load(
     let path: PathBuf = dir.path().join(&name);
     let file = uninterrupted(|| dir.open(&name)).map_err(ExchangeError::io("open", &path))?;
     let mut file = RdbFile::open(&path.display().to_string(), Box::new(FromStart { file, at: 0 }))?;
-    let mut progress = Progress::default();
     // Only a log can bring back to life what has expired by now.
     let expired = if manifest.has_log { Expired::Kept } else { Expired::Dropped };
-    while shard
-        .load_some(&mut file, &mut progress, expired, ITEMS)
-        .map_err(|source| ExchangeError::Load { path: path.clone(), source })?
-    {}
+    let progress = load_all(shard, &mut file, &path, expired)?;
     reports.extend(progress.skipped.into_iter().map(|what| format!("{name}: left out: {what}")));
     Ok(())
 }
@@ -125,12 +120,5 @@ fn replay(shard: &mut Shard, dir: &dyn Dir, log: &ShardLog, number: usize) -> Re
 
 /// Hands all keys of a shard to the one that has everything.
 fn gather(shard: &mut Shard, all: &mut Shard) {
-    let mut batch: Vec<(u8, Box<[u8]>, Detached)> = Vec::new();
-    loop {
-        let more = shard.hand_over_some(HANDED_OVER, &mut |db, key, value| batch.push((db, key.into(), value)));
-        batch.drain(..).for_each(|(db, key, value)| all.take_over(db, &key, value));
-        if !more {
-            return;
-        }
-    }
+    while shard.hand_over_some(HANDED_OVER, &mut |db, key, value| all.take_over(db, key, value)) {}
 }

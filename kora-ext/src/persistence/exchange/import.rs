@@ -8,7 +8,6 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use kora_runtime::keyspace::Detached;
 use kora_runtime::shard::Shard;
 use kora_runtime::shard::loading::{Expired, Progress};
 use kora_storage::dir::{Dir, uninterrupted};
@@ -18,7 +17,7 @@ use kora_storage::rdb::RdbFile;
 use kora_storage::recovery::{Mode, recover};
 
 use super::super::directory::{DataDirectoryError, draw_seeds};
-use super::{ExchangeError, HANDED_OVER, ITEMS, directory, save, shards_of};
+use super::{ExchangeError, HANDED_OVER, directory, load_all, save, shards_of};
 
 /// What is to be imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,11 +80,7 @@ pub fn import(options: &ImportOptions) -> Result<Imported, ExchangeError> {
         }
     };
     let mut all = shards_of(&manifest, path, 1)?.remove(0);
-    let mut progress = Progress::default();
-    while all
-        .load_some(&mut source, &mut progress, Expired::Dropped, ITEMS)
-        .map_err(|source| ExchangeError::Load { path: file.clone(), source })?
-    {}
+    let progress = load_all(&mut all, &mut source, file, Expired::Dropped)?;
     let mut owners = shards_of(&manifest, path, *shards)?;
     deal(&mut all, &mut owners).map_err(|source| ExchangeError::Load { path: file.clone(), source })?;
 
@@ -116,17 +111,11 @@ fn is_empty(dir: &dyn Dir, manifest: &Manifest) -> Result<bool, ExchangeError> {
 fn deal(all: &mut Shard, owners: &mut [Shard]) -> Result<(), kora_runtime::shard::loading::LoadError> {
     let functions = all.function_records();
     owners.iter_mut().try_for_each(|owner| owner.load_function_records(&functions))?;
-    let mut batch: Vec<(u8, Box<[u8]>, Detached)> = Vec::new();
-    loop {
-        let more = all.hand_over_some(HANDED_OVER, &mut |db, key, value| batch.push((db, key.into(), value)));
-        for (db, key, value) in batch.drain(..) {
-            let owner = owners[0].owner(db, &key);
-            owners[owner].take_over(db, &key, value);
-        }
-        if !more {
-            return Ok(());
-        }
-    }
+    while all.hand_over_some(HANDED_OVER, &mut |db, key, value| {
+        let owner = owners[0].owner(db, key);
+        owners[owner].take_over(db, key, value);
+    }) {}
+    Ok(())
 }
 
 /// Writes the files of a snapshot, which nobody knows of yet. Its keys.

@@ -17,18 +17,18 @@ use std::sync::Arc;
 
 use kora_runtime::config::Config;
 use kora_runtime::host::SnapshotSink;
-use kora_runtime::keyspace::typed::random_state;
-use kora_runtime::shard::loading::LoadError;
+use kora_runtime::shard::Shard;
+use kora_runtime::shard::loading::{Expired, LoadError, Progress};
 use kora_runtime::shard::saving::SaveError;
-use kora_runtime::shard::{Shard, ShardOptions};
 use kora_storage::dir::{Dir, RealDir};
 use kora_storage::manifest::{Manifest, ManifestError};
-use kora_storage::rdb::RdbError;
+use kora_storage::rdb::{RdbError, RdbFile};
 use kora_storage::recovery::RecoveryError;
 
 pub use export::{Exported, export};
 pub use import::{ImportOptions, Imported, import};
 
+use super::bare::bare_shard;
 use super::directory::{DataDirectoryError, Rules};
 use super::rdb_out::RdbOut;
 use crate::clock::Clock;
@@ -125,21 +125,21 @@ fn shards_of(manifest: &Manifest, path: &Path, shards: usize) -> Result<Vec<Shar
     let config = Config { shards, locality, pinned_databases, ..Config::default() };
     let host = Arc::new(ProcessHost::new(0, None, &config));
     let now_ms = Clock::System.now_ms();
-    let shard = |id| {
-        let (extensions, busy_extensions) = crate::extensions(id);
-        Shard::new(ShardOptions {
-            id,
-            shards,
-            seeds: random_state(manifest.routing_seeds),
-            random_seed: 0,
-            config: config.clone(),
-            host: Arc::clone(&host) as Arc<dyn kora_runtime::host::Host>,
-            now_ms,
-            extensions,
-            busy_extensions,
-        })
-    };
+    let shard = |id| bare_shard(id, shards, manifest.routing_seeds, config.clone(), &host, now_ms);
     Ok((0..shards).map(shard).collect())
+}
+
+/// Loads all of a file, which errors call `path`, into a shard.
+fn load_all(
+    shard: &mut Shard,
+    file: &mut RdbFile<'_>,
+    path: &Path,
+    expired: Expired,
+) -> Result<Progress, ExchangeError> {
+    let mut progress = Progress::default();
+    let told = |source| ExchangeError::Load { path: path.to_owned(), source };
+    while shard.load_some(file, &mut progress, expired, ITEMS).map_err(told)? {}
+    Ok(progress)
 }
 
 /// Writes all that a shard has to a new file, which is on disk then. Its keys and bytes.

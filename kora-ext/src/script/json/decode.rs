@@ -6,7 +6,7 @@
 use mlua::{LightUserData, LuaString, Table, Value};
 
 use super::super::budget::{Budget, Fault};
-use super::{DEPTH_MAX, Settings};
+use super::{DEPTH_MAX, Settings, host};
 
 /// Reads one value, which must be all there is.
 pub(super) fn decode(text: &[u8], settings: &Settings, budget: Budget<'_>) -> Result<Value, String> {
@@ -387,8 +387,4 @@ fn read_hexadecimal(digits: &[u8]) -> Option<(f64, usize)> {
 
 fn told(fault: Fault) -> String {
     fault.text()
-}
-
-fn host(error: mlua::Error) -> String {
-    Fault::Lua(error).text()
 }

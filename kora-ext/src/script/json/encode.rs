@@ -6,9 +6,9 @@
 use mlua::{Function, Table, Value};
 
 use super::super::arguments::type_name;
-use super::super::budget::{Fault, OUT_OF_MEMORY};
+use super::super::budget::OUT_OF_MEMORY;
 use super::super::limits::ENCODED_BYTES_MAX;
-use super::{DEPTH_MAX, InvalidNumbers, Settings};
+use super::{DEPTH_MAX, InvalidNumbers, Settings, host};
 
 /// Writes one value. `next` is Lua's own function of that name, with which tables are walked.
 pub(super) fn encode(value: &Value, settings: &Settings, next: &Function) -> Result<Vec<u8>, String> {
@@ -181,10 +181,6 @@ impl Encoder<'_> {
 
 fn refusal(value: &Value, reason: &str) -> String {
     format!("Cannot serialise {}: {reason}", type_name(value))
-}
-
-fn host(error: mlua::Error) -> String {
-    Fault::Lua(error).text()
 }
 
 /// A finite number as C's `%.{precision}g` prints it.

@@ -75,7 +75,7 @@ fn codec(lua: &Lua, heap: &HeapLimit, next: &Function) -> mlua::Result<Table> {
     native.add_checked("encode", move |lua, arguments| {
         let value = one_argument(&arguments, "encode")?;
         let text = encode::encode(value, &shared.borrow(), &walk)?;
-        lua.create_string(text).map_err(|error| Fault::Lua(error).text())
+        lua.create_string(text).map_err(host)
     })?;
     let (shared, limit) = (Rc::clone(&settings), heap.clone());
     native.add_checked("decode", move |lua, arguments| {
@@ -96,6 +96,11 @@ fn codec(lua: &Lua, heap: &HeapLimit, next: &Function) -> mlua::Result<Table> {
     Ok(codec.native.into_table())
 }
 
+/// What the interpreter itself refused, as the script is told.
+fn host(error: mlua::Error) -> String {
+    Fault::Lua(error).text()
+}
+
 fn encode_invalid_numbers(lua: &Lua, arguments: &Arguments, settings: &mut Settings) -> Result<Vec<Value>, String> {
     if arguments.is_given(0) {
         settings.encode_invalid_numbers = match arguments.get(0) {
@@ -112,7 +117,7 @@ fn encode_invalid_numbers(lua: &Lua, arguments: &Arguments, settings: &mut Setti
         InvalidNumbers::Refuse => vec![Value::Boolean(false)],
         InvalidNumbers::Write => vec![Value::Boolean(true)],
         InvalidNumbers::Null => {
-            vec![Value::String(lua.create_string("null").map_err(|error| Fault::Lua(error).text())?)]
+            vec![Value::String(lua.create_string("null").map_err(host)?)]
         }
     })
 }

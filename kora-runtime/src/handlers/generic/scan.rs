@@ -7,6 +7,7 @@
 use crate::argv::Argv;
 use crate::error::CommandError;
 use crate::glob;
+use crate::handlers::page::begin_page;
 use crate::keyspace::Entry;
 use crate::limits::REPLY_BYTES_MAX;
 use crate::reply::{ArrayReply, Bulk, ReplyBuf};
@@ -100,10 +101,7 @@ pub(super) fn scan(cx: &mut ShardCx<'_>, args: args::Scan<'_>, reply: &mut Reply
     }
     let keys = found.keys()?;
     let next = next_scan_cursor(cx.core.id, position, cx.core.shards);
-    reply.array(2);
-    // Above i64::MAX too, so not an integer to the reply.
-    reply.bulk(itoa::Buffer::new().format(next).as_bytes());
-    reply.array(keys.len());
+    begin_page(reply, next, keys.len());
     keys.iter().for_each(|key| reply.bulk(key));
     Ok(())
 }

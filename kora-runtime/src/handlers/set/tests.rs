@@ -111,3 +111,19 @@ fn both_ways_of_difference_agree() {
         ("SMISMEMBER many a b d", "*3 :1 :1 :1"),
     ]);
 }
+
+#[test]
+fn a_page_goes_on_until_it_has_seen_as_many_as_were_asked_for() {
+    let mut shard = TestShard::new();
+    let members: Vec<String> = (0..2000).map(|member| format!("m{member}")).collect();
+    shard.run(&format!("SADD k {}", members.join(" ")));
+    for count in [10, 400, 1500] {
+        let page = shard.run(&format!("SSCAN k 0 COUNT {count}"));
+        let shown: usize = page
+            .split(' ')
+            .filter(|word| word.starts_with('*'))
+            .nth(1)
+            .map_or(0, |len| len[1..].parse().expect("a length"));
+        assert!((count..count + 64).contains(&shown), "{shown} for {count}");
+    }
+}

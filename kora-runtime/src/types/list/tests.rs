@@ -5,35 +5,15 @@
 use std::collections::VecDeque;
 
 use super::*;
-use crate::types::testing::Random;
-use ahash::RandomState;
+use crate::keyspace::typed;
+use crate::types::testing::{Alone, Random};
 
 type Model = VecDeque<Vec<u8>>;
 
-fn seeds() -> RandomState {
-    RandomState::with_seeds(1, 2, 3, 4)
-}
-
 /// A key with a list, and where the list goes when it is long.
-struct Key {
-    entry: Entry,
-    bigs: Slab<Big>,
-    seeds: RandomState,
-}
+type Key = Alone<typed::List>;
 
 impl Key {
-    fn new() -> Self {
-        Self { entry: Entry::new(b"key", Kind::ListPacked, b"", None, 0), bigs: Slab::new(), seeds: seeds() }
-    }
-
-    fn list(&mut self) -> ListMut<'_> {
-        ListMut::open(ValueMut { entry: &mut self.entry, bigs: &mut self.bigs, seeds: &self.seeds }).expect("a list")
-    }
-
-    fn read(&self) -> ListRef<'_> {
-        ListRef::open(&self.entry, &self.bigs).expect("a list")
-    }
-
     fn chunks(&self) -> Vec<&chunk::Chunk> {
         match self.read() {
             ListRef::Packed(_) => Vec::new(),
@@ -111,24 +91,24 @@ fn run(seed: u64, limits: &ListLimits, size: u64, bytes_max: u64, steps: usize) 
         match random.below(if growing { 60 } else { 100 }) {
             0..=19 => {
                 let value = element(&mut random, bytes_max);
-                key.list().push(End::Back, &value, limits);
+                key.open().push(End::Back, &value, limits);
                 model.push_back(value);
             }
             20..=39 => {
                 let value = element(&mut random, bytes_max);
-                key.list().push(End::Front, &value, limits);
+                key.open().push(End::Front, &value, limits);
                 model.push_front(value);
             }
             40..=46 => {
                 let index = random.below(model.len() as u64 + 1) as usize;
                 let value = element(&mut random, bytes_max);
-                key.list().insert(index, &value, limits);
+                key.open().insert(index, &value, limits);
                 model.insert(index, value);
             }
             47..=53 => {
                 let index = random.below(model.len() as u64 + 2) as usize;
                 let value = element(&mut random, bytes_max);
-                assert_eq!(key.list().set(index, &value, limits), index < model.len());
+                assert_eq!(key.open().set(index, &value, limits), index < model.len());
                 if let Some(place) = model.get_mut(index) {
                     *place = value;
                 }
@@ -147,7 +127,7 @@ fn run(seed: u64, limits: &ListLimits, size: u64, bytes_max: u64, steps: usize) 
                     found.reverse();
                 }
                 found.truncate(count);
-                assert_eq!(key.list().remove(&wanted, count, direction), found.len());
+                assert_eq!(key.open().remove(&wanted, count, direction), found.len());
                 found.sort_unstable();
                 for index in found.into_iter().rev() {
                     model.remove(index);
@@ -157,20 +137,20 @@ fn run(seed: u64, limits: &ListLimits, size: u64, bytes_max: u64, steps: usize) 
             60 => {
                 let end = model.len() - (random.below(model.len() as u64 / 8 + 1) as usize);
                 let start = random.below(end as u64 / 8 + 1) as usize;
-                key.list().keep(start..end);
+                key.open().keep(start..end);
                 model.truncate(end);
                 model.drain(..start);
             }
-            61..=80 => assert_eq!(key.list().pop(End::Front, |element| element.to_vec()), model.pop_front()),
-            _ => assert_eq!(key.list().pop(End::Back, |element| element.to_vec()), model.pop_back()),
+            61..=80 => assert_eq!(key.open().pop(End::Front, |element| element.to_vec()), model.pop_front()),
+            _ => assert_eq!(key.open().pop(End::Back, |element| element.to_vec()), model.pop_back()),
         }
     }
     check(&key, &model, limits, &mut random);
     while let Some(expected) = model.pop_front() {
-        assert_eq!(key.list().pop(End::Front, |element| element.to_vec()), Some(expected));
+        assert_eq!(key.open().pop(End::Front, |element| element.to_vec()), Some(expected));
     }
-    assert_eq!(key.list().pop(End::Back, |element| element.to_vec()), None);
-    assert!(key.list().is_empty());
+    assert_eq!(key.open().pop(End::Back, |element| element.to_vec()), None);
+    assert!(key.open().is_empty());
 }
 
 #[test]
@@ -197,22 +177,22 @@ fn it_becomes_long_when_a_limit_is_passed_and_stays_so() {
     let limits = ListLimits::default();
     let mut key = Key::new();
     for index in 0..128 {
-        key.list().push(End::Back, b"1", &limits);
-        assert_eq!((key.entry.kind(), key.list().len()), (Kind::ListPacked, index + 1));
+        key.open().push(End::Back, b"1", &limits);
+        assert_eq!((key.entry.kind(), key.open().len()), (Kind::ListPacked, index + 1));
     }
-    key.list().push(End::Back, b"1", &limits);
-    assert_eq!((key.entry.kind(), key.list().len()), (Kind::ListBig, 129));
-    key.list().keep(0..1);
-    assert_eq!((key.entry.kind(), key.list().len()), (Kind::ListBig, 1));
+    key.open().push(End::Back, b"1", &limits);
+    assert_eq!((key.entry.kind(), key.open().len()), (Kind::ListBig, 129));
+    key.open().keep(0..1);
+    assert_eq!((key.entry.kind(), key.open().len()), (Kind::ListBig, 1));
 
     let mut key = Key::new();
-    key.list().push(End::Front, &[b'x'; 505], &limits);
+    key.open().push(End::Front, &[b'x'; 505], &limits);
     assert_eq!((key.entry.kind(), key.entry.payload().len()), (Kind::ListPacked, 512));
-    assert!(key.list().set(0, &[b'x'; 506], &limits));
-    assert_eq!((key.entry.kind(), key.list().len()), (Kind::ListBig, 1));
+    assert!(key.open().set(0, &[b'x'; 506], &limits));
+    assert_eq!((key.entry.kind(), key.open().len()), (Kind::ListBig, 1));
     let mut key = Key::new();
-    key.list().insert(0, &[b'x'; 506], &limits);
-    assert_eq!((key.entry.kind(), key.list().len()), (Kind::ListBig, 1));
+    key.open().insert(0, &[b'x'; 506], &limits);
+    assert_eq!((key.entry.kind(), key.open().len()), (Kind::ListBig, 1));
 }
 
 #[test]

@@ -3,35 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::keyspace::typed;
+use crate::types::testing::Alone;
 
-/// A set with nothing around it.
-struct Alone {
-    entry: Entry,
-    bigs: Slab<Big>,
-    seeds: RandomState,
-}
+type Key = Alone<typed::Set>;
 
-impl Alone {
-    fn new(kind: Kind) -> Self {
-        let seeds = RandomState::with_seeds(1, 2, 3, 4);
-        Self { entry: Entry::new(b"key", kind, b"", None, 0), bigs: Slab::new(), seeds }
-    }
-
+impl Key {
     fn of<M: AsRef<[u8]>>(members: impl IntoIterator<Item = M>) -> Self {
-        let mut set = Self::new(Kind::SetPacked);
+        let mut set = Self::of_kind(Kind::SetPacked);
         for member in members {
             set.open().insert(member.as_ref(), &SetLimits::default());
         }
         set
-    }
-
-    fn open(&mut self) -> SetMut<'_> {
-        let value = ValueMut { entry: &mut self.entry, bigs: &mut self.bigs, seeds: &self.seeds };
-        SetMut::open(value).expect("it is a set")
-    }
-
-    fn read(&self) -> SetRef<'_> {
-        SetRef::open(&self.entry, &self.bigs).expect("it is a set")
     }
 
     fn contents(&self) -> BTreeSet<Vec<u8>> {
@@ -67,7 +50,7 @@ fn does_what_a_set_does_in_all_forms() {
             },
         };
         let mut random = seed;
-        let mut set = Alone::new(if seed % 2 == 0 { Kind::SetInts } else { Kind::SetPacked });
+        let mut set = Key::of_kind(if seed % 2 == 0 { Kind::SetInts } else { Kind::SetPacked });
         let mut model: BTreeSet<Vec<u8>> = BTreeSet::new();
         for step in 0..2_000 {
             random = chance::next(random);
@@ -120,24 +103,24 @@ fn does_what_a_set_does_in_all_forms() {
 fn the_members_choose_the_form() {
     let numbers = |count: i64| (0..count).map(|int| int.to_string());
     let words = |count: i64| (0..count).map(|int| format!("w{int}"));
-    assert_eq!(Alone::of(["5", "-7", "9223372036854775807"]).entry.kind(), Kind::SetInts);
-    assert_eq!(Alone::of(["5", "05"]).entry.kind(), Kind::SetPacked);
-    assert_eq!(Alone::of([""]).entry.kind(), Kind::SetPacked);
-    assert_eq!(Alone::of(numbers(512)).entry.kind(), Kind::SetInts);
-    assert_eq!(Alone::of(numbers(513)).entry.kind(), Kind::SetBig);
-    assert_eq!(Alone::of(words(128)).entry.kind(), Kind::SetPacked);
-    assert_eq!(Alone::of(words(129)).entry.kind(), Kind::SetBig);
-    assert_eq!(Alone::of(numbers(127).chain(words(1))).entry.kind(), Kind::SetPacked);
-    assert_eq!(Alone::of(numbers(128).chain(words(1))).entry.kind(), Kind::SetBig);
-    assert_eq!(Alone::of([[b'm'; 64]]).entry.kind(), Kind::SetPacked);
-    assert_eq!(Alone::of([[b'm'; 65]]).entry.kind(), Kind::SetBig);
-    assert_eq!(Alone::of(numbers(513)).read().len(), 513);
-    assert_eq!(Alone::of(numbers(128).chain(words(1))).read().len(), 129);
+    assert_eq!(Key::of(["5", "-7", "9223372036854775807"]).entry.kind(), Kind::SetInts);
+    assert_eq!(Key::of(["5", "05"]).entry.kind(), Kind::SetPacked);
+    assert_eq!(Key::of([""]).entry.kind(), Kind::SetPacked);
+    assert_eq!(Key::of(numbers(512)).entry.kind(), Kind::SetInts);
+    assert_eq!(Key::of(numbers(513)).entry.kind(), Kind::SetBig);
+    assert_eq!(Key::of(words(128)).entry.kind(), Kind::SetPacked);
+    assert_eq!(Key::of(words(129)).entry.kind(), Kind::SetBig);
+    assert_eq!(Key::of(numbers(127).chain(words(1))).entry.kind(), Kind::SetPacked);
+    assert_eq!(Key::of(numbers(128).chain(words(1))).entry.kind(), Kind::SetBig);
+    assert_eq!(Key::of([[b'm'; 64]]).entry.kind(), Kind::SetPacked);
+    assert_eq!(Key::of([[b'm'; 65]]).entry.kind(), Kind::SetBig);
+    assert_eq!(Key::of(numbers(513)).read().len(), 513);
+    assert_eq!(Key::of(numbers(128).chain(words(1))).read().len(), 129);
 }
 
 #[test]
 fn integers_are_sorted_and_as_narrow_as_their_widest() {
-    let mut set = Alone::new(Kind::SetInts);
+    let mut set = Key::of_kind(Kind::SetInts);
     for (int, width) in
         [(5, 2), (-32_768, 2), (32_768, 4), (7, 4), (i64::MIN, 8), (i64::from(i32::MAX), 8), (i64::MAX, 8)]
     {
@@ -151,7 +134,7 @@ fn integers_are_sorted_and_as_narrow_as_their_widest() {
 #[test]
 fn a_random_member_is_any_of_them() {
     for members in [["1", "2", "3"], ["a", "2", "c"]] {
-        let set = Alone::of(members);
+        let set = Key::of(members);
         let mut counts = BTreeMap::new();
         for draw in 0..3_000 {
             *counts.entry(set.read().random(chance::next(draw)).expect("not empty").to_vec()).or_insert(0) += 1;
@@ -159,7 +142,7 @@ fn a_random_member_is_any_of_them() {
         assert_eq!(counts.len(), 3);
         assert!(counts.values().all(|count| (900..1_100).contains(count)), "{counts:?}");
     }
-    let mut set = Alone::of((0..700).map(|int| format!("m{int}")));
+    let mut set = Key::of((0..700).map(|int| format!("m{int}")));
     let mut popped = BTreeSet::new();
     for draw in 0..700 {
         assert!(popped.insert(set.open().pop_random(chance::next(draw), |member| member.to_vec()).expect("not empty")));

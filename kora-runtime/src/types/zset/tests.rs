@@ -3,36 +3,15 @@
 //! Owns: small ones in an entry, big ones, and the step between. Refuses to know: trees and tables. Start at [`run`].
 
 use super::*;
-use crate::types::testing::Random;
+use crate::keyspace::typed;
+use crate::types::testing::{Alone, Random};
 use ahash::RandomState;
 
 /// Pairs in order of (score, member).
 type Model = Vec<Pair>;
 type Pair = (Vec<u8>, f64);
 
-struct Key {
-    entry: Entry,
-    bigs: Slab<Big>,
-    seeds: RandomState,
-}
-
-impl Key {
-    fn new() -> Self {
-        Self {
-            entry: Entry::new(b"key", Kind::ZsetPacked, b"", None, 0),
-            bigs: Slab::new(),
-            seeds: RandomState::with_seeds(1, 2, 3, 4),
-        }
-    }
-
-    fn zset(&mut self) -> ZsetMut<'_> {
-        ZsetMut::open(ValueMut { entry: &mut self.entry, bigs: &mut self.bigs, seeds: &self.seeds }).expect("a zset")
-    }
-
-    fn read(&self) -> ZsetRef<'_> {
-        ZsetRef::open(&self.entry, &self.bigs).expect("a sorted set")
-    }
-}
+type Key = Alone<typed::Zset>;
 
 fn insert(model: &mut Model, member: &[u8], score: f64) -> Inserted {
     let old = model.iter().position(|(other, _)| other == member);
@@ -136,7 +115,7 @@ fn run(seed: u64, limits: &PackedLimits, names: u64, different: bool, steps: usi
         match random.below(if growing { 62 } else { 100 }) {
             0..=39 => {
                 let (name, score) = (member(&mut random, names), score(&mut random, different));
-                assert_eq!(key.zset().insert(&name, score, limits), insert(&mut model, &name, score));
+                assert_eq!(key.open().insert(&name, score, limits), insert(&mut model, &name, score));
             }
             40..=49 => {
                 let name = member(&mut random, names);
@@ -144,7 +123,7 @@ fn run(seed: u64, limits: &PackedLimits, names: u64, different: bool, steps: usi
                 let old = model.iter().find(|(other, _)| *other == name).map(|pair| pair.1);
                 let new = old.map(|old| old + by);
                 assert_eq!(
-                    key.zset().update(&name, limits, |score| score.map(|score| score + by)),
+                    key.open().update(&name, limits, |score| score.map(|score| score + by)),
                     Update { before: old, after: new }
                 );
                 if let Some(new) = new {
@@ -166,17 +145,17 @@ fn run(seed: u64, limits: &PackedLimits, names: u64, different: bool, steps: usi
                 let start = random.below(model.len() as u64 + 1) as usize;
                 let end = start + random.below(model.len() as u64 / 4 + 2) as usize;
                 let mut removed = Model::new();
-                let count = key.zset().remove_range(start..end, |member, score| removed.push((member.to_vec(), score)));
+                let count = key.open().remove_range(start..end, |member, score| removed.push((member.to_vec(), score)));
                 let expected: Model = model.drain(start..end.min(model.len())).collect();
                 assert_eq!((count, &removed), (expected.len(), &expected));
             }
             58 => check(&key, &model, &mut random, different),
             59..=60 => {
-                let popped = key.zset().pop(Extreme::Min, |member, score| (member.to_vec(), score));
+                let popped = key.open().pop(Extreme::Min, |member, score| (member.to_vec(), score));
                 assert_eq!(popped, (!model.is_empty()).then(|| model.remove(0)));
             }
             61 => {
-                let popped = key.zset().pop(Extreme::Max, |member, score| (member.to_vec(), score));
+                let popped = key.open().pop(Extreme::Max, |member, score| (member.to_vec(), score));
                 assert_eq!(popped, model.pop());
             }
             _ => {
@@ -185,14 +164,14 @@ fn run(seed: u64, limits: &PackedLimits, names: u64, different: bool, steps: usi
                     _ => member(&mut random, names),
                 };
                 let at = model.iter().position(|(other, _)| *other == name);
-                assert_eq!(key.zset().remove(&name), at.map(|at| model.remove(at).1));
+                assert_eq!(key.open().remove(&name), at.map(|at| model.remove(at).1));
             }
         }
     }
     check(&key, &model, &mut random, different);
     let count = model.len();
-    assert_eq!(key.zset().remove_range(0..usize::MAX, |_, _| {}), count);
-    assert!(key.zset().is_empty());
+    assert_eq!(key.open().remove_range(0..usize::MAX, |_, _| {}), count);
+    assert!(key.open().is_empty());
 }
 
 #[test]
@@ -216,21 +195,21 @@ fn it_becomes_big_when_a_limit_is_passed_and_stays_so() {
     let limits = PackedLimits::default();
     let mut key = Key::new();
     for index in 0..128 {
-        key.zset().insert(index.to_string().as_bytes(), 1.5, &limits);
+        key.open().insert(index.to_string().as_bytes(), 1.5, &limits);
         assert_eq!(key.entry.kind(), Kind::ZsetPacked);
     }
-    key.zset().insert(b"7", 2.5, &limits);
+    key.open().insert(b"7", 2.5, &limits);
     assert_eq!(key.entry.kind(), Kind::ZsetPacked);
-    key.zset().insert(b"128", 1.5, &limits);
-    assert_eq!((key.entry.kind(), key.zset().len()), (Kind::ZsetBig, 129));
+    key.open().insert(b"128", 1.5, &limits);
+    assert_eq!((key.entry.kind(), key.open().len()), (Kind::ZsetBig, 129));
     assert_eq!(key.read().rank(b"7"), Some((128, 2.5)));
-    key.zset().remove_range(1..200, |_, _| {});
-    assert_eq!((key.entry.kind(), key.zset().len()), (Kind::ZsetBig, 1));
+    key.open().remove_range(1..200, |_, _| {});
+    assert_eq!((key.entry.kind(), key.open().len()), (Kind::ZsetBig, 1));
 
     let mut key = Key::new();
-    key.zset().insert(&[b'x'; 64], 0.0, &limits);
+    key.open().insert(&[b'x'; 64], 0.0, &limits);
     assert_eq!(key.entry.kind(), Kind::ZsetPacked);
-    key.zset().insert(&[b'x'; 65], 0.0, &limits);
+    key.open().insert(&[b'x'; 65], 0.0, &limits);
     assert_eq!(key.entry.kind(), Kind::ZsetBig);
 }
 
@@ -238,8 +217,8 @@ fn it_becomes_big_when_a_limit_is_passed_and_stays_so() {
 fn minus_zero_is_zero_in_a_packed_set_and_stays_in_a_big_one() {
     for (limits, negative) in [(PackedLimits::default(), false), (PackedLimits { entries: 0, value_bytes: 0 }, true)] {
         let mut key = Key::new();
-        assert_eq!(key.zset().insert(b"a", -0.0, &limits), Inserted::Added);
-        assert_eq!(key.zset().insert(b"a", 0.0, &limits), Inserted::Same);
+        assert_eq!(key.open().insert(b"a", -0.0, &limits), Inserted::Added);
+        assert_eq!(key.open().insert(b"a", 0.0, &limits), Inserted::Same);
         assert!(key.read().score(b"a").is_some_and(|score| score.is_sign_negative() == negative));
     }
 }
@@ -266,7 +245,7 @@ fn a_random_member_is_any_of_them() {
         let mut key = Key::new();
         assert_eq!(key.read().random(5), None);
         for index in 0..10 {
-            key.zset().insert(&[b'a' + index], f64::from(index), &limits);
+            key.open().insert(&[b'a' + index], f64::from(index), &limits);
         }
         let mut random = Random::new(3);
         let mut seen = [0; 10];

@@ -13,11 +13,10 @@
 //! 11110001 … 11110100    v…         integer of 2, 3, 4, 8 bytes LE
 //! ```
 
-use super::{Element, damaged, signed, u16_at, u32_at};
+use super::{Element, between, damaged, integer, string, u16_at, u32_at};
 use crate::rdb::damage::Damage;
 
 const HEADER_BYTES: usize = 6;
-const END: u8 = 0xff;
 const COUNT_UNKNOWN: u16 = u16::MAX;
 const FORM: &str = "listpack";
 
@@ -38,13 +37,7 @@ impl<'a> Listpack<'a> {
         let (Some(total), Some(count)) = (u32_at(bytes, 0), u16_at(bytes, 4)) else {
             return Err(damaged(FORM, "no header"));
         };
-        if total as usize != bytes.len() {
-            return Err(damaged(FORM, "its length is not that of the string"));
-        }
-        let Some((&END, before)) = bytes.split_last() else {
-            return Err(damaged(FORM, "no end mark"));
-        };
-        let elements = before.get(HEADER_BYTES..).ok_or(damaged(FORM, "no end mark"))?;
+        let elements = between(FORM, bytes, total, HEADER_BYTES)?;
         let (mut at, mut len) = (0, 0);
         while at < elements.len() {
             let (_, end) = element(elements, at).ok_or(damaged(FORM, "an element that goes past the end"))?;
@@ -104,24 +97,19 @@ impl ExactSizeIterator for ListpackIter<'_> {}
 fn element(bytes: &[u8], at: usize) -> Option<(Element<'_>, usize)> {
     let head = *bytes.get(at)?;
     let byte = |offset: usize| bytes.get(at + offset).map(|byte| usize::from(*byte));
-    let string = |start: usize, len: usize| {
-        let end = start.checked_add(len)?;
-        Some((Element::Bytes(bytes.get(start..end)?), end))
-    };
-    let integer = |width: usize| Some((Element::Int(signed(bytes.get(at + 1..at + 1 + width)?)), at + 1 + width));
     match head {
         0..0x80 => Some((Element::Int(i64::from(head)), at + 1)),
-        0x80..0xc0 => string(at + 1, usize::from(head & 0x3f)),
+        0x80..0xc0 => string(bytes, at + 1, usize::from(head & 0x3f)),
         0xc0..0xe0 => {
             let bits = (u16::from(head & 0x1f) << 8) | byte(1)? as u16;
             Some((Element::Int(i64::from((bits << 3) as i16 >> 3)), at + 2))
         }
-        0xe0..0xf0 => string(at + 2, usize::from(head & 0x0f) << 8 | byte(1)?),
-        0xf0 => string(at + 5, u32_at(bytes, at + 1)? as usize),
-        0xf1 => integer(2),
-        0xf2 => integer(3),
-        0xf3 => integer(4),
-        0xf4 => integer(8),
+        0xe0..0xf0 => string(bytes, at + 2, usize::from(head & 0x0f) << 8 | byte(1)?),
+        0xf0 => string(bytes, at + 5, u32_at(bytes, at + 1)? as usize),
+        0xf1 => integer(bytes, at + 1, 2),
+        0xf2 => integer(bytes, at + 1, 3),
+        0xf3 => integer(bytes, at + 1, 4),
+        0xf4 => integer(bytes, at + 1, 8),
         _ => None,
     }
 }

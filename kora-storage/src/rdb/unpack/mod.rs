@@ -25,6 +25,11 @@ pub enum Element<'a> {
     Int(i64),
 }
 
+/// The last byte of a form.
+const END: u8 = 0xff;
+/// The first byte of a length that has four more.
+const LONG: u8 = 0xfe;
+
 /// A signed integer of `bytes.len()` bytes, 8 at most, low byte first.
 fn signed(bytes: &[u8]) -> i64 {
     let mut wide = [0; 8];
@@ -43,6 +48,40 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     let bytes = bytes.get(at..)?.first_chunk()?;
     Some(u16::from_le_bytes(*bytes))
+}
+
+/// The length at an offset, and where it ends: u8 below 254, or 254 and u32 LE.
+#[inline]
+fn length(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
+    match *bytes.get(at)? {
+        END => None,
+        LONG => Some((u32_at(bytes, at + 1)? as usize, at + 5)),
+        short => Some((usize::from(short), at + 1)),
+    }
+}
+
+/// The string of `len` bytes at an offset, and where it ends.
+#[inline]
+fn string(bytes: &[u8], at: usize, len: usize) -> Option<(Element<'_>, usize)> {
+    let end = at.checked_add(len)?;
+    Some((Element::Bytes(bytes.get(at..end)?), end))
+}
+
+/// The integer of `width` bytes at an offset, and where it ends.
+#[inline]
+fn integer(bytes: &[u8], at: usize, width: usize) -> Option<(Element<'_>, usize)> {
+    Some((Element::Int(signed(bytes.get(at..at + width)?)), at + width))
+}
+
+/// The elements of a form that states its length, `total`, in a header and has a mark at its end.
+fn between<'a>(form: &'static str, bytes: &'a [u8], total: u32, header_bytes: usize) -> Result<&'a [u8], Damage> {
+    if total as usize != bytes.len() {
+        return Err(damaged(form, "its length is not that of the string"));
+    }
+    let Some((&END, before)) = bytes.split_last() else {
+        return Err(damaged(form, "no end mark"));
+    };
+    before.get(header_bytes..).ok_or(damaged(form, "no end mark"))
 }
 
 /// A damaged compact form.

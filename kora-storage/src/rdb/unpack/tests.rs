@@ -153,6 +153,21 @@ fn ziplists_give_what_is_in_them() {
 }
 
 #[test]
+fn a_wrong_length_or_end_is_refused() {
+    let (listpack, ziplist) = (listpack().0, ziplist().0);
+    for place in [0, listpack.len() - 1] {
+        let mut bad = listpack.clone();
+        bad[place] ^= 1;
+        assert!(Listpack::open(&bad).is_err(), "{place}");
+    }
+    for place in [0, ziplist.len() - 1] {
+        let mut bad = ziplist.clone();
+        bad[place] ^= 1;
+        assert!(Ziplist::open(&bad).is_err(), "{place}");
+    }
+}
+
+#[test]
 fn zipmaps_give_what_is_in_them() {
     let bytes = zipmap();
     let map = Zipmap::open(&bytes).expect("it is whole");

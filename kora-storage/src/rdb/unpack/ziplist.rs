@@ -14,12 +14,10 @@
 //! 1111vvvv                          integer v - 1, v = 1..=13
 //! ```
 
-use super::{Element, damaged, signed, u16_at, u32_at};
+use super::{Element, between, damaged, integer, length, string, u16_at, u32_at};
 use crate::rdb::damage::Damage;
 
 const HEADER_BYTES: usize = 10;
-const END: u8 = 0xff;
-const LONG: u8 = 0xfe;
 const COUNT_UNKNOWN: u16 = u16::MAX;
 const FORM: &str = "ziplist";
 
@@ -40,16 +38,10 @@ impl<'a> Ziplist<'a> {
         let (Some(total), Some(last), Some(count)) = (u32_at(bytes, 0), u32_at(bytes, 4), u16_at(bytes, 8)) else {
             return Err(damaged(FORM, "no header"));
         };
-        if total as usize != bytes.len() {
-            return Err(damaged(FORM, "its length is not that of the string"));
-        }
-        let Some((&END, before)) = bytes.split_last() else {
-            return Err(damaged(FORM, "no end mark"));
-        };
-        let elements = before.get(HEADER_BYTES..).ok_or(damaged(FORM, "no end mark"))?;
+        let elements = between(FORM, bytes, total, HEADER_BYTES)?;
         let (mut at, mut len, mut start, mut before) = (0, 0, 0, 0);
         while at < elements.len() {
-            let (stated, body) = length_before(elements, at).ok_or(damaged(FORM, "an element without a head"))?;
+            let (stated, body) = length(elements, at).ok_or(damaged(FORM, "an element without a head"))?;
             if stated != before {
                 return Err(damaged(FORM, "an element with a wrong length before"));
             }
@@ -94,20 +86,10 @@ impl<'a> Iterator for ZiplistIter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Element<'a>> {
-        let (_, body) = length_before(self.elements, self.at)?;
+        let (_, body) = length(self.elements, self.at)?;
         let (element, end) = element(self.elements, body)?;
         self.at = end;
         Some(element)
-    }
-}
-
-/// What an element says of the length of the one before it, and where it goes on.
-#[inline]
-fn length_before(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-    match *bytes.get(at)? {
-        END => None,
-        LONG => Some((u32_at(bytes, at + 1)? as usize, at + 5)),
-        short => Some((usize::from(short), at + 1)),
     }
 }
 
@@ -115,20 +97,15 @@ fn length_before(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
 #[inline]
 fn element(bytes: &[u8], at: usize) -> Option<(Element<'_>, usize)> {
     let head = *bytes.get(at)?;
-    let string = |start: usize, len: usize| {
-        let end = start.checked_add(len)?;
-        Some((Element::Bytes(bytes.get(start..end)?), end))
-    };
-    let integer = |width: usize| Some((Element::Int(signed(bytes.get(at + 1..at + 1 + width)?)), at + 1 + width));
     match head {
-        0..0x40 => string(at + 1, usize::from(head)),
-        0x40..0x80 => string(at + 2, usize::from(head & 0x3f) << 8 | usize::from(*bytes.get(at + 1)?)),
-        0x80..0xc0 => string(at + 5, u32_at(bytes, at + 1)?.swap_bytes() as usize),
-        0xc0 => integer(2),
-        0xd0 => integer(4),
-        0xe0 => integer(8),
-        0xf0 => integer(3),
-        0xfe => integer(1),
+        0..0x40 => string(bytes, at + 1, usize::from(head)),
+        0x40..0x80 => string(bytes, at + 2, usize::from(head & 0x3f) << 8 | usize::from(*bytes.get(at + 1)?)),
+        0x80..0xc0 => string(bytes, at + 5, u32_at(bytes, at + 1)?.swap_bytes() as usize),
+        0xc0 => integer(bytes, at + 1, 2),
+        0xd0 => integer(bytes, at + 1, 4),
+        0xe0 => integer(bytes, at + 1, 8),
+        0xf0 => integer(bytes, at + 1, 3),
+        0xfe => integer(bytes, at + 1, 1),
         0xf1..=0xfd => Some((Element::Int(i64::from(head & 0x0f) - 1), at + 1)),
         _ => None,
     }

@@ -9,11 +9,9 @@
 //! length: u8 below 254, or 254 and u32 LE
 //! ```
 
-use super::{Element, damaged, u32_at};
+use super::{END, Element, damaged, length};
 use crate::rdb::damage::Damage;
 
-const END: u8 = 0xff;
-const LONG: u8 = 0xfe;
 const COUNT_UNKNOWN: u8 = 0xfe;
 const FORM: &str = "zipmap";
 
@@ -79,12 +77,4 @@ fn pair(bytes: &[u8], at: usize) -> Option<(&[u8], &[u8], usize)> {
     let value = bytes.get(at + 1..(at + 1).checked_add(len)?)?;
     let end = (at + 1 + len).checked_add(unused).filter(|end| *end <= bytes.len())?;
     Some((field, value, end))
-}
-
-fn length(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-    match *bytes.get(at)? {
-        END => None,
-        LONG => Some((u32_at(bytes, at + 1)? as usize, at + 5)),
-        short => Some((usize::from(short), at + 1)),
-    }
 }
