@@ -2,8 +2,8 @@
 //!
 //! Owns: the harness. Refuses to know: several shards; the transcripts run on those. Start at [`TestShard::run`].
 
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use crate::config::Config;
@@ -15,21 +15,20 @@ use crate::shard::{Shard, ShardOptions};
 /// The clock of a new [`TestShard`], Unix milliseconds.
 pub const START_MS: u64 = 1_700_000_000_000;
 
-type Written = Arc<Mutex<Vec<Vec<u8>>>>;
-
 /// A process in which nothing happens but that snapshots are kept; what is reported fails the test.
 struct TestHost {
-    written: Written,
+    written: Sender<Vec<u8>>,
 }
 
-struct Sink(Written);
+struct Sink(Sender<Vec<u8>>);
 
 impl SnapshotSink for Sink {
     fn has_room(&self) -> bool {
         true
     }
     fn write(&mut self, bytes: Vec<u8>, _: u64) {
-        self.0.lock().expect("nothing panics while it writes").push(bytes);
+        // A test that does not listen has dropped the receiver.
+        let _ = self.0.send(bytes);
     }
     fn abandon(self: Box<Self>, why: &str) {
         panic!("{why}");
@@ -57,7 +56,7 @@ impl Host for TestHost {
     }
     fn config_changed(&self, _: &Config) {}
     fn begin_snapshot(&self, _: usize, _: u64, _: u64) -> Result<Box<dyn SnapshotSink>, SnapshotRefusal> {
-        Ok(Box::new(Sink(Arc::clone(&self.written))))
+        Ok(Box::new(Sink(self.written.clone())))
     }
 }
 
@@ -67,7 +66,7 @@ pub struct TestShard {
     session: u32,
     now_ms: u64,
     changes: Receiver<String>,
-    written: Written,
+    written: Receiver<Vec<u8>>,
 }
 
 impl Default for TestShard {
@@ -84,14 +83,14 @@ impl TestShard {
 
     /// An empty shard with these settings.
     pub fn with(config: Config) -> Self {
-        let written = Written::default();
+        let (handed_on, written) = channel();
         let mut shard = Shard::new(ShardOptions {
             id: 0,
             shards: 1,
             seeds: random_state([1, 2, 3, 4]),
             random_seed: 5,
             config,
-            host: Arc::new(TestHost { written: Arc::clone(&written) }),
+            host: Arc::new(TestHost { written: handed_on }),
             now_ms: START_MS,
             extensions: crate::table::Extensions::default(),
             busy_extensions: crate::table::Extensions::default(),
@@ -146,7 +145,7 @@ impl TestShard {
 
     /// What was handed on of snapshots since the last call, piece by piece.
     pub fn written(&mut self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.written.lock().expect("nothing panics while it writes"))
+        self.written.try_iter().collect()
     }
 
     /// The shard itself, for what no command does.

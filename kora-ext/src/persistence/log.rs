@@ -4,7 +4,8 @@
 //! Start at [`ShardLog::append`], which every tick that logged something calls.
 //!
 //! The shard's thread writes, a thread of the log's own syncs, so that a shard runs on while a sync is under way. While one takes long, what is logged waits
-//! in memory instead of in `write`, which a busy disk may block; the wait is bounded, and so is what a full disk makes us keep.
+//! in memory instead of in `write`, which a busy disk may block; that is bounded in bytes and in time, because a process that is killed loses what waits. So
+//! is in bytes what a full disk makes us keep.
 //!
 //! - `always`: a sync begins when something was logged and none is under way; what comes meanwhile goes with the next. Nothing has to be written before
 //!   that, so records stay with the shard until then.
@@ -23,6 +24,8 @@ use kora_storage::log::{LogWriter, PrepareJob, SyncJob};
 
 /// A sync that takes longer than this makes what is logged wait in memory.
 const SLOW_SYNC: Duration = Duration::from_millis(50);
+/// What has waited so long is written even if that blocks the shard.
+const WAIT_MAX: Duration = Duration::from_secs(1);
 /// Bytes that wait in memory at most before writes are refused.
 pub const WAITING_BYTES_MAX: usize = 64 << 20;
 /// Prepared bytes below which writes are refused when no more can be prepared: what is under way still fits.
@@ -81,6 +84,7 @@ pub struct ShardLog {
     spare: Vec<u8>,
     waiting: VecDeque<Batch>,
     waiting_bytes: usize,
+    waiting_since: Option<Instant>,
     sync_since: Option<Instant>,
     /// Someone asked for a sync while one was under way.
     sync_again: bool,
@@ -121,6 +125,7 @@ impl ShardLog {
             spare: Vec::new(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            waiting_since: None,
             sync_since: None,
             sync_again: false,
             preparing: false,
@@ -150,6 +155,8 @@ impl ShardLog {
         }
         if !self.is_slow() {
             self.write_waiting();
+        } else if self.waiting_since.is_none() {
+            self.waiting_since = Some(Instant::now());
         }
         self.publish();
     }
@@ -164,8 +171,13 @@ impl ShardLog {
         self.sync_since.is_none()
     }
 
+    /// True while it is better not to write: a sync takes long, and nothing has waited for too long.
     fn is_slow(&self) -> bool {
-        self.sync_since.is_some_and(|since| since.elapsed() > SLOW_SYNC)
+        self.sync_since.is_some_and(|since| since.elapsed() > SLOW_SYNC) && !self.has_waited()
+    }
+
+    fn has_waited(&self) -> bool {
+        self.waiting_since.is_some_and(|since| since.elapsed() > WAIT_MAX)
     }
 
     /// Writes what waits, until something fails.
@@ -186,6 +198,7 @@ impl ShardLog {
                 }
             }
         }
+        self.waiting_since = None;
         self.prepare();
     }
 
@@ -216,9 +229,9 @@ impl ShardLog {
         }
     }
 
-    /// Tries again what a full disk has refused.
+    /// Tries again what a full disk has refused, and writes what has waited for a slow one for long.
     pub fn retry(&mut self) {
-        if self.stuck.is_some() {
+        if self.stuck.is_some() || self.has_waited() {
             self.write_waiting();
             if self.policy == AppendFsync::Always {
                 self.sync();
