@@ -71,7 +71,8 @@ fn manners(info: Option<&CommandInfo>, last_word: &[u8]) -> Manners {
         may_change_protocol: matches!(id, Some(CommandId::Hello)),
         may_fail: matches!(id, Some(CommandId::DebugPanic)),
         answers_by_messages: info.is_some_and(subscribes),
-        may_wait: info.is_some_and(waits_for_keys) || matches!(id, Some(CommandId::Wait | CommandId::Waitaof)),
+        may_wait: info.is_some_and(waits_for_keys)
+            || matches!(id, Some(CommandId::Wait | CommandId::Waitaof | CommandId::Shutdown)),
     }
 }
 
@@ -82,7 +83,8 @@ pub fn subscribes(info: &CommandInfo) -> bool {
 
 /// False for commands after which a connection may not be as it was before.
 pub fn leaves_its_connection_as_it_was(info: &CommandInfo) -> bool {
-    let changes = info.route == Route::Connection && !matches!(info.id, CommandId::Wait | CommandId::Waitaof);
+    let changes = info.route == Route::Connection
+        && !matches!(info.id, CommandId::Wait | CommandId::Waitaof | CommandId::Shutdown);
     !changes && !subscribes(info) && info.group != "transactions"
 }
 
@@ -212,7 +214,8 @@ pub fn judge(exchange: &Exchange<'_>, bounds: &Bounds) -> Result<Option<Value>, 
 /// Checks the reply to a command that waited, and was not served.
 fn check_waited(for_keys: bool, protocol: Protocol, value: &Value) -> Result<(), String> {
     let is_right = match value {
-        Value::Error(text) => text.starts_with(b"UNBLOCKED "),
+        // Who waits for the end hears that there is none.
+        Value::Error(text) => text.starts_with(b"UNBLOCKED ") || text.starts_with(b"ERR Errors trying to SHUTDOWN"),
         Value::NullArray => for_keys && protocol == Protocol::Resp2,
         Value::Null => for_keys && protocol == Protocol::Resp3,
         // Those that wait for time say what they have.
