@@ -63,10 +63,14 @@ impl Driver {
     pub(crate) async fn commit_forever(self: Rc<Self>) {
         loop {
             self.gathering.notified().await;
-            // The end of the sync under way comes here again.
-            if self.log.borrow().as_ref().is_some_and(ShardLog::may_sync) {
-                self.sync_log();
-            }
+            self.commit();
+        }
+    }
+
+    /// With `always`: begins a sync, unless one is under way; its end comes here again.
+    fn commit(&self) {
+        if self.log.borrow().as_ref().is_some_and(|log| log.policy() == AppendFsync::Always && log.may_sync()) {
+            self.sync_log();
         }
     }
 
@@ -101,13 +105,16 @@ impl Driver {
             Some(log) => {
                 let outcome = log.done(done);
                 self.tell_trouble(log);
-                self.gathering.notify_one();
                 outcome
             }
             None => return,
         };
         match outcome {
-            Ok(Some(lsn)) => self.tick(|shard| shard.log_synced(lsn)),
+            Ok(Some(lsn)) => {
+                // The next sync is under way while the replies that waited for this one go out.
+                self.commit();
+                self.tick(|shard| shard.log_synced(lsn));
+            }
             Ok(None) => {}
             Err(error) => {
                 if let Some(store) = self.store() {
