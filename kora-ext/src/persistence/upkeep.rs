@@ -22,6 +22,8 @@ use crate::driver::{Driver, Mail, Outlet};
 const SAVING_TURN: Duration = Duration::from_micros(200);
 /// How long they have it then. A thread that never rests loses its precedence with the system's scheduler, and its clients wait for others' turns.
 const SAVING_PAUSE: Duration = Duration::from_millis(1);
+/// After so many turns in which no command came, turns follow each other without a pause until one comes.
+const TURNS_ALONE: u32 = 20;
 /// After a snapshot that failed, the next one by itself is begun no sooner than this.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
@@ -284,6 +286,7 @@ impl Driver {
     pub(crate) async fn save_forever(self: Rc<Self>) {
         loop {
             self.saving.notified().await;
+            let (mut before, mut turns_alone) = (0, 0);
             loop {
                 let began = Instant::now();
                 let slice = loop {
@@ -295,12 +298,16 @@ impl Driver {
                 if slice == Slice::Idle {
                     break;
                 }
-                let before = self.look(|shard| shard.core().stats.total_commands_processed);
-                tokio::task::yield_now().await;
-                // Where nobody else wants the shard, or someone waits for the snapshot, it need not rest.
-                let (after, waited_for) =
+                let (commands, waited_for) =
                     self.look(|shard| (shard.core().stats.total_commands_processed, shard.has_guards()));
-                if slice == Slice::Full || (before != after && !waited_for) {
+                if commands != before {
+                    (before, turns_alone) = (commands, 0);
+                }
+                turns_alone += 1;
+                // Where nobody else wants the shard, or someone waits for the snapshot, it need not rest.
+                if slice == Slice::More && (waited_for || turns_alone > TURNS_ALONE) {
+                    tokio::task::yield_now().await;
+                } else {
                     tokio::time::sleep(SAVING_PAUSE).await;
                 }
             }
