@@ -85,15 +85,7 @@ impl Queue {
             7 => vec![format!("RPUSH {own} {}", add(self, None)), format!("LMOVE {own} {one} LEFT RIGHT")],
             8 => vec![format!("RPUSH {own} {} {}", add(self, None), add(self, None)), format!("RENAMENX {own} {one}")],
             9 => vec![format!("ZADD z{} {time} {}", random.below(2), add(self, None))],
-            10 => {
-                let victim = random.below(self.sent.len() as u64) as usize;
-                match (world.client_id(victim), random.below(3)) {
-                    (Some(id), 0) => vec![format!("CLIENT UNBLOCK {id} ERROR")],
-                    (Some(id), 1) => vec![format!("CLIENT UNBLOCK {id}")],
-                    (Some(id), _) if victim != client => vec![format!("CLIENT KILL ID {id}")],
-                    _ => vec!["PING".to_owned()],
-                }
-            }
+            10 => vec![world.disturbance(client, self.sent.len(), random)],
             11 => vec![format!("LPUSH {one} {}", add(self, None))],
             12 => vec![format!("LMOVE {one} {other} RIGHT LEFT")],
             13 => vec![

@@ -134,15 +134,7 @@ impl Relay {
                 sent.deeds.push(Deed::Hand { way });
                 vec![self.hand(way)]
             }
-            _ => {
-                let victim = random.below(self.sent.len() as u64) as usize;
-                match (world.client_id(victim), random.below(3)) {
-                    (Some(id), 0) => vec![format!("CLIENT UNBLOCK {id} ERROR")],
-                    (Some(id), 1) => vec![format!("CLIENT UNBLOCK {id}")],
-                    (Some(id), _) if victim != client => vec![format!("CLIENT KILL ID {id}")],
-                    _ => vec!["PING".to_owned()],
-                }
-            }
+            _ => vec![world.disturbance(client, self.sent.len(), random)],
         };
         (lines, sent)
     }

@@ -540,6 +540,17 @@ impl World {
         clients.iter().find(|client| clients.session_of(client.id) == Some(session))
     }
 
+    /// What a client may do to another of the first `clients`: end its waiting, or close it.
+    pub fn disturbance(&self, client: usize, clients: usize, random: &mut Random) -> String {
+        let victim = random.below(clients as u64) as usize;
+        match (self.client_id(victim), random.below(3)) {
+            (Some(id), 0) => format!("CLIENT UNBLOCK {id} ERROR"),
+            (Some(id), 1) => format!("CLIENT UNBLOCK {id}"),
+            (Some(id), _) if victim != client => format!("CLIENT KILL ID {id}"),
+            _ => "PING".to_owned(),
+        }
+    }
+
     /// A client's number, as CLIENT ID tells it.
     pub fn client_id(&self, client: usize) -> Option<u64> {
         self.client_of(client).map(|client| client.id)
