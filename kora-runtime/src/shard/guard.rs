@@ -94,7 +94,8 @@ impl Shard {
     /// Whether a command of this shard has to wait its turn.
     #[inline]
     pub(super) fn meets_any_intent(&mut self, db: u8, id: CommandId, argv: Argv<'_>) -> bool {
-        if self.is_saving() && id.info().access == Access::Write {
+        // EXEC and scripts are told apart by their keys.
+        if self.is_saving() && id.info().access != Access::Read {
             self.transactions.guard(&mut self.core, db, id, argv);
         }
         !self.transactions.intents.is_empty() && self.meets_intent(id, argv)

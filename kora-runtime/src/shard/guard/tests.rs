@@ -2,9 +2,12 @@
 
 use kora_storage::rdb::{RdbFile, write};
 
+use crate::argv::ArgvBuf;
 use crate::limits;
 use crate::shard::loading::{Expired, Progress};
+use crate::shard::message::write_frame;
 use crate::shard::saving::Slice;
+use crate::table::CommandId;
 use crate::testing::TestShard;
 
 const FIELDS: usize = 5_000;
@@ -105,6 +108,23 @@ fn an_exec_waits_as_a_whole() {
     assert_eq!(shard.run("HGET hash f7"), "*2 +OK :0 $3 new", "its reply, and that of this");
     let mut saved = finish(shard);
     saved.check(&[("HGET hash f7", "$1 7"), ("GET small1", "$1 1")]);
+}
+
+#[test]
+fn an_exec_from_another_shard_waits_too() {
+    let mut shard = saving();
+    let mut word = vec![0];
+    let mut words = ArgvBuf::new();
+    ["hash", "f7", "new"].iter().for_each(|text| words.push(text.as_bytes()));
+    write_frame(&mut word, CommandId::Hset, words.as_argv());
+    let mut batch = ArgvBuf::new();
+    batch.push(b"unwatched");
+    batch.push(&word);
+    assert!(shard.shard().meets_any_intent(0, CommandId::Exec, batch.as_argv()));
+    assert!(shard.shard().has_guards());
+    let mut script = ArgvBuf::new();
+    ["return 1", "1", "set"].iter().for_each(|text| script.push(text.as_bytes()));
+    assert!(shard.shard().meets_any_intent(0, CommandId::Eval, script.as_argv()));
 }
 
 #[test]
